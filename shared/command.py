@@ -1,0 +1,46 @@
+"""The one command, `willis`. Its sub-commands are entry points, imported only when one of them is called."""
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+
+import click
+
+from shared.errors import WillisError
+
+
+class _Commands(click.Group):
+    """Joins the sub-commands named in the group `willis.commands` of pyproject.toml."""
+
+    def _found(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group="willis.commands")}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(self._found())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        point = self._found().get(cmd_name)
+        command = point.load() if point else None
+        return command if isinstance(command, click.Command) else None
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def willis() -> None:
+    """Train a federation of hospitals and publish private, labelled, synthetic brain images.
+
+    \b
+    A first run:
+      willis phantoms tof cohorts --sites 4 --patients 12 --seed 1
+      willis simulate run --recipe vessels-2d --cohorts cohorts --epsilon 8 --delta 1e-5 --seed 1
+      willis audit verify run
+    """
+
+
+def main() -> None:
+    """Run `willis`; a foreseen error is one line on stderr and exit status 1."""
+    try:
+        willis()
+    except WillisError as err:
+        click.echo(f"willis: {err}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

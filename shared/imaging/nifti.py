@@ -1,0 +1,68 @@
+"""Strict NIfTI in, deterministic NIfTI out.
+
+Reading looks at the header first and refuses before it allocates; every refusal names the file and the
+remedy. Writing gives the same bytes for the same voxels (no time stamp in the gzip header).
+"""
+
+import gzip
+import io
+import math
+import zlib
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import CohortError
+from shared.imaging.scan import Volume
+
+MAX_VOXELS = 512**3  # larger than any clinical head scan; a header that asks for more is refused unread
+
+
+def read(path: Path) -> tuple[Volume, NDArray[np.float64]]:
+    """Return voxels (i, j, k) as float32 and the affine (4, 4) in millimetres.
+
+    Raises:
+        CohortError: the file is missing, truncated, not NIfTI, not 3D, too large, has a singular affine or
+            voxels that are not finite.
+    """
+    try:
+        image = nib.Nifti1Image.from_filename(path)
+        shape = image.shape
+        if len(shape) == 4 and shape[3] == 1:
+            image = image.slicer[..., 0]
+        if len(image.shape) != 3 or math.prod(image.shape) > MAX_VOXELS or min(image.shape) < 1:
+            msg = f"{path}: shape {shape} is not a 3D volume of at most {MAX_VOXELS} voxels; convert or crop it"
+            raise CohortError(msg)
+        voxels = np.asarray(image.dataobj, dtype=np.float32)
+    except FileNotFoundError as err:
+        raise CohortError(f"{path}: no such file; restore it or remove it from the cohort") from err
+    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as err:
+        msg = f"{path}: not a readable NIfTI file ({_one_line(err)}); it may be truncated, copy it again"
+        raise CohortError(msg) from err
+    affine = np.asarray(image.affine, dtype=np.float64)
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise CohortError(f"{path}: the affine is singular or not finite; repair the header")
+    bad = int(voxels.size - np.isfinite(voxels).sum())
+    if bad:
+        raise CohortError(f"{path}: {bad} voxels are NaN or infinite; replace them or remove the patient")
+    return voxels, affine
+
+
+def write(
+    path: Path, voxels: NDArray[np.generic], affine: NDArray[np.float64], description: str = ""
+) -> None:
+    """Write (i, j, k) voxels with their affine in millimetres; `description` has room for 79 bytes."""
+    image = nib.Nifti1Image(voxels, affine)
+    image.header["descrip"] = description.encode()[:79]
+    image.header.set_xyzt_units("mm")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, compresslevel=4, filename="") as stream:
+        stream.write(image.to_bytes())
+    path.write_bytes(buffer.getvalue())
+
+
+def _one_line(err: BaseException) -> str:
+    return " ".join(str(err).split())[:160] or type(err).__name__
