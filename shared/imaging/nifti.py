@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from shared.errors import CohortError
@@ -33,12 +34,14 @@ def read(path: Path) -> tuple[Volume, NDArray[np.float64]]:
         if len(shape) == 4 and shape[3] == 1:
             image = image.slicer[..., 0]
         if len(image.shape) != 3 or math.prod(image.shape) > MAX_VOXELS or min(image.shape) < 1:
-            msg = f"{path}: shape {shape} is not a 3D volume of at most {MAX_VOXELS} voxels; convert or crop it"
+            msg = (
+                f"{path}: shape {shape} is not a 3D volume of at most {MAX_VOXELS} voxels; convert or crop it"
+            )
             raise CohortError(msg)
         voxels = np.asarray(image.dataobj, dtype=np.float32)
     except FileNotFoundError as err:
         raise CohortError(f"{path}: no such file; restore it or remove it from the cohort") from err
-    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as err:
+    except (OSError, EOFError, ValueError, zlib.error, ImageFileError) as err:
         msg = f"{path}: not a readable NIfTI file ({_one_line(err)}); it may be truncated, copy it again"
         raise CohortError(msg) from err
     affine = np.asarray(image.affine, dtype=np.float64)

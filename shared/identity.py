@@ -1,0 +1,69 @@
+"""Who signs: Ed25519 keys (RFC 8032) as files that only their owner can read."""
+
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_ssh_private_key,
+)
+
+from shared.errors import UsageError
+
+
+class Identity:
+    """A named key pair. The private half is kept in OpenSSH format, so `ssh-keygen -Y` can use it too."""
+
+    def __init__(self, name: str, key: Ed25519PrivateKey) -> None:
+        self.name = name
+        self._key = key
+
+    @classmethod
+    def at(cls, path: Path, name: str) -> "Identity":
+        """Load the key at `path`, or make it there (mode 600) on first use.
+
+        Raises:
+            UsageError: the file is not an unencrypted Ed25519 key.
+        """
+        if not path.exists():
+            key = Ed25519PrivateKey.generate()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            secret = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(secret)
+            return cls(name, key)
+        try:
+            loaded = load_ssh_private_key(path.read_bytes(), password=None)
+        except ValueError as err:
+            raise UsageError(f"{path}: not an OpenSSH private key; restore it from a backup") from err
+        if not isinstance(loaded, Ed25519PrivateKey):
+            raise UsageError(f"{path}: not an Ed25519 key; restore it from a backup")
+        return cls(name, loaded)
+
+    @property
+    def public_key(self) -> str:
+        """The 32-byte public key in hexadecimal."""
+        return self._key.public_key().public_bytes_raw().hex()
+
+    def sign(self, purpose: str, message: bytes) -> str:
+        """Return the signature of `message` for one `purpose`, in hexadecimal."""
+        return self._key.sign(_domain(purpose, message)).hex()
+
+
+def verify(public_key: str, purpose: str, message: bytes, signature: str) -> bool:
+    """Return whether `signature` of `message` for `purpose` was made with the key behind `public_key`."""
+    try:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
+        key.verify(bytes.fromhex(signature), _domain(purpose, message))
+    except (ValueError, InvalidSignature):
+        return False
+    return True
+
+
+def _domain(purpose: str, message: bytes) -> bytes:
+    """Separate purposes, so that a signed update can never pass for a signed reservation."""
+    return b"willis/v1/" + purpose.encode() + b"\n" + message

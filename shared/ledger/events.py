@@ -1,0 +1,121 @@
+"""What a ledger records: frozen events, each bound to the one who answers for it.
+
+Site events (enrol, reserve, refuse, settle) carry the site's signature; coordinator events (run, round,
+release) are covered by the coordinator's signature of the ledger head. No event holds a time: order is the
+index, and the same seeds give the same bytes. The rules of evolution are those of `shared.privacy.events`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from shared.privacy.events import NoiseSource, Spending
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cap(_Frozen):
+    """The most a site lets its patients spend, over all runs that share the cohort."""
+
+    epsilon: float = Field(gt=0)
+    delta: float = Field(gt=0, lt=1)
+
+
+class Enrol(_Frozen):
+    """A site joins: its name, public key and the number of patients it declares (public knowledge)."""
+
+    type: Literal["enrol"] = "enrol"
+    site: str
+    public_key: str  # Ed25519, hexadecimal
+    patients: int = Field(ge=1)
+    cohort: str  # salted commitment to the patient list; the salt stays at the site
+
+
+class Run(_Frozen):
+    """What is asked of every site: public knowledge, fixed before any training."""
+
+    type: Literal["run"] = "run"
+    run: str
+    recipe: str
+    variant: str
+    preset: str
+    rounds: int = Field(ge=1)
+    steps_per_round: int = Field(ge=1)
+    clip_norm: float | None  # None: not clipped, only in runs that are unsafe by name
+    records_per_patient: int = Field(ge=1)
+    spending: Spending  # what the whole run may cost each site
+    delta: float = Field(gt=0, lt=1)
+    noise_source: NoiseSource
+    public_seed: int  # initial weights, latents, patches, phantoms: no privacy rests on it
+    pretrained_on: str  # "" or the public data the initial weights come from
+
+
+class Past(_Frozen):
+    """An earlier run's spending on the same cohort, as the site's own ledger has it."""
+
+    run: str
+    recipe: str
+    variant: str
+    spending: Spending
+
+
+class Reserve(_Frozen):
+    """A site sets budget aside for the whole of a run, before its first private step."""
+
+    type: Literal["reserve"] = "reserve"
+    run: str
+    site: str
+    cohort: str
+    spending: Spending
+    delta: float
+    cap: Cap
+    past: tuple[Past, ...]  # everything spent or reserved before on this cohort
+    noise_source: NoiseSource
+
+
+class Refuse(_Frozen):
+    """A site refuses a run, or the coordinator a site's update; `by` says who. The reason is redacted."""
+
+    type: Literal["refuse"] = "refuse"
+    run: str
+    site: str
+    by: Literal["site", "coordinator"]
+    round: int  # 0: before any training
+    code: str
+    reason: str
+
+
+class Round(_Frozen):
+    """A round ended: who was averaged, and the digest of the model that came out."""
+
+    type: Literal["round"] = "round"
+    run: str
+    round: int = Field(ge=1)
+    sites: tuple[str, ...]
+    model: str  # digest of the coordinator's state after the round
+
+
+class Settle(_Frozen):
+    """What a site really executed in a run; never more than it reserved."""
+
+    type: Literal["settle"] = "settle"
+    run: str
+    site: str
+    rounds: int = Field(ge=0)
+    spending: Spending
+
+
+class Release(_Frozen):
+    """A data set was published."""
+
+    type: Literal["release"] = "release"
+    run: str
+    cases: int = Field(ge=1)
+    manifest: str  # digest of the data set's SHA256SUMS
+
+
+Event = Annotated[Enrol | Run | Reserve | Refuse | Round | Settle | Release, Field(discriminator="type")]
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+SITE_EVENTS = (Enrol, Reserve, Refuse, Settle)

@@ -1,0 +1,88 @@
+"""Where noise and patient draws come from: the operating system, or a seed that says so.
+
+`SystemRandomness` expands 256 bits of operating-system entropy with ChaCha20 (RFC 8439) and never stores,
+logs or returns the key. `SeededRandomness` repeats itself, for simulations; what it produced is recorded as
+`NoiseSource.SEEDED` in every event, because whoever knows the seed can subtract the noise.
+"""
+
+import hashlib
+import os
+from typing import Protocol
+
+import numpy as np
+import torch
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shared.canonical import canonical
+from shared.privacy.events import NoiseSource
+
+
+class Randomness(Protocol):
+    """Everything random that privacy rests on."""
+
+    source: NoiseSource
+
+    def gaussian(self, count: int, std: float) -> Tensor:
+        """Return `count` independent draws of N(0, std²) as float32."""
+        ...
+
+    def bernoulli(self, count: int, probability: float) -> NDArray[np.bool_]:
+        """Return `count` independent draws, True with `probability` to within 2⁻⁵³."""
+        ...
+
+
+class SystemRandomness:
+    """A ChaCha20 key stream keyed once from the operating system's generator."""
+
+    source = NoiseSource.SYSTEM
+
+    def __init__(self) -> None:
+        self._stream = Cipher(ChaCha20(os.urandom(32), os.urandom(16)), mode=None).encryptor()
+
+    def _uniforms(self, count: int) -> NDArray[np.float64]:
+        """Return `count` uniforms in (0, 1]: 53 random bits each, zero excluded for the logarithm."""
+        bits = np.frombuffer(self._stream.update(bytes(8 * count)), dtype="<u8")
+        return ((bits >> np.uint64(11)).astype(np.float64) + 1.0) * 2.0**-53
+
+    def gaussian(self, count: int, std: float) -> Tensor:
+        """See `Randomness.gaussian`; Box and Muller (1958) in float64."""
+        half = (count + 1) // 2
+        radius = np.sqrt(-2.0 * np.log(self._uniforms(half)))
+        angle = 2.0 * np.pi * self._uniforms(half)
+        draws = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
+        return torch.from_numpy(draws * std).float()
+
+    def bernoulli(self, count: int, probability: float) -> NDArray[np.bool_]:
+        """See `Randomness.bernoulli`."""
+        return self._uniforms(count) <= probability
+
+
+class SeededRandomness:
+    """Repeatable draws for one purpose, named by `path`: other names give independent streams."""
+
+    source = NoiseSource.SEEDED
+
+    def __init__(self, seed: int, *path: str | int) -> None:
+        key = derive_seed(seed, *path)
+        self._noise = torch.Generator().manual_seed(key)
+        self._draws = np.random.default_rng(key)
+
+    def gaussian(self, count: int, std: float) -> Tensor:
+        """See `Randomness.gaussian`."""
+        return torch.randn(count, generator=self._noise) * std
+
+    def bernoulli(self, count: int, probability: float) -> NDArray[np.bool_]:
+        """See `Randomness.bernoulli`."""
+        return self._draws.random(count) < probability
+
+
+def derive_seed(seed: int, *path: str | int) -> int:
+    """Return a 63-bit seed for the stream `path` of `seed`; public randomness uses it too.
+
+    >>> derive_seed(1, "site-a", 3) != derive_seed(1, "site-b", 3)
+    True
+    """
+    return int.from_bytes(hashlib.sha256(canonical([seed, *path])).digest()[:8], "little") >> 1
