@@ -1,0 +1,138 @@
+"""A public simulator of labelled TOF-MRA patches: costs no ε, and anyone may run it.
+
+A patient is a vector `theta` of positive parameters, drawn log-uniformly from broad ranges (domain
+randomisation; Tobin et al., 2017). One slab of brain with branching tubes is drawn for every 16 patches and
+cut in the way `shared.imaging.patches` cuts a scan: half the patches centred on an artery, half anywhere in
+the brain; image in [-1, 1] with -1 at zero and +1 at white; label -1 or +1. Structures that are bright and no
+arteries are there on purpose: a network that never saw them takes every bright spot for a vessel.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from shared.imaging.patches import Patches
+from shared.phantoms.fields import Field, smooth_field
+from shared.phantoms.tissue import Levels, background, blobs
+from shared.phantoms.tubes import THINNEST, Habit, draw, grow
+
+Thetas = NDArray[np.float64]  # (patients, parameters), natural units
+
+RANGES: dict[str, tuple[float, float]] = {
+    "calibre": (0.9, 4.0),  # median radius of a trunk, voxels
+    "taper": (0.1, 1.2),  # relative loss of radius over 50 voxels
+    "branching": (0.5, 5.0),  # mean branches of a trunk
+    "trunks": (1.5, 14.0),  # trunks that start in a slab of 96 x 96 voxels in-plane
+    "tortuosity": (0.02, 0.2),  # radians a voxel
+    "flow": (0.45, 1.5),  # brightness of a trunk, in units of white
+    "fading": (0.05, 0.9),  # exponent by which thinner vessels are dimmer
+    "tissue": (0.1, 0.55),  # brightness of brain
+    "contrast": (0.03, 0.5),  # grey against white matter, relative to tissue
+    "fluid": (0.15, 1.0),  # brightness of fluid, relative to tissue
+    "texture": (0.01, 0.2),  # fine structure, relative to tissue
+    "fat": (0.05, 1.3),  # brightness of the band around the skull; near 0 = stripped
+    "blobs": (0.3, 12.0),  # bright unlabelled spots in a slab
+    "spot": (0.15, 1.1),  # their brightness
+    "veins": (0.02, 0.5),  # brightness of unlabelled tubes above tissue
+    "bias": (0.02, 0.5),  # amplitude of the coil's shading
+    "blur": (0.3, 1.0),  # point spread, standard deviation in voxels
+    "noise": (0.008, 0.12),  # Rician noise, in units of white
+}
+NAMES = tuple(RANGES)
+LOG_LOW, LOG_HIGH = np.log(np.array(list(RANGES.values()))).T
+
+SLICES = 12
+PATCHES_PER_SLAB = 16
+ROOM = 40  # voxels by which a slab exceeds a patch in-plane, so that centres differ
+
+
+def draw_parameters(n: int, rng: np.random.Generator) -> Thetas:
+    """Return (n, parameters) drawn log-uniformly from `RANGES`, in the order of `NAMES`."""
+    return np.exp(rng.uniform(LOG_LOW, LOG_HIGH, size=(n, len(NAMES))))
+
+
+def simulate(theta: NDArray[np.float64], patches: int, size: int, rng: np.random.Generator) -> Patches:
+    """Return (patches, 2, size, size) of one public patient with parameters `theta` (parameters,)."""
+    parts = [np.empty((0, 2, size, size), np.float32)]
+    for start in range(0, patches, PATCHES_PER_SLAB):
+        parts.append(_slab_patches(theta, min(PATCHES_PER_SLAB, patches - start), size, rng))
+    return np.concatenate(parts)
+
+
+def _slab_patches(theta: NDArray[np.float64], count: int, size: int, rng: np.random.Generator) -> Patches:
+    p = dict(zip(NAMES, theta.tolist(), strict=True))
+    shape = (SLICES, size + ROOM, size + ROOM)
+    thickness = rng.uniform(1.0, 1.7)
+    ground = background(shape, Levels(p["tissue"], p["contrast"], p["fluid"], p["fat"], p["texture"]), rng)
+    cover, light = _arteries(p, ground.depth, thickness, rng)
+    image = np.maximum(ground.image, _veins(p, ground.image, thickness, rng))
+    image = np.maximum(image, blobs(shape, int(rng.poisson(p["blobs"])), p["spot"], rng))
+    image = image * (1 - cover) + light
+    image *= np.exp(p["bias"] * smooth_field(shape, 60.0, rng))
+    image = gaussian_filter(image, (0.5 * p["blur"], p["blur"], p["blur"]), truncate=3.0)
+    centres = _centres(cover >= 0.5, ground.depth > 0, count, size, rng)
+    return _cut(image, cover >= 0.5, centres, size, p["noise"], rng)
+
+
+def _arteries(
+    p: dict[str, float], depth: Field, thickness: float, rng: np.random.Generator
+) -> tuple[Field, Field]:
+    """Return coverage and light (k, i, j) of arteries inside the brain."""
+    shape = depth.shape
+    trunks = max(1, int(rng.poisson(p["trunks"] * shape[1] * shape[2] / 96**2)))
+    box = np.array([shape[0] * thickness, shape[1], shape[2]], np.float32)
+    tree = grow(trunks, box, Habit(p["calibre"], p["taper"], p["branching"], p["tortuosity"]), rng)
+    fade = np.clip(tree.radii / p["calibre"], 0.05, 1.5) ** p["fading"]
+    own = np.exp(0.15 * rng.standard_normal((len(tree.radii), 1), dtype=np.float32))
+    keep = (tree.radii > THINNEST) & _within(tree.points, depth, thickness)
+    return draw(tree.points[keep], tree.radii[keep], (p["flow"] * fade * own)[keep], shape, thickness)
+
+
+def _within(points: NDArray[np.float32], depth: Field, thickness: float) -> NDArray[np.bool_]:
+    voxels = np.rint(points / np.array([thickness, 1, 1], np.float32)).astype(int)
+    voxels = np.clip(voxels, 0, np.array(depth.shape) - 1)
+    inside: NDArray[np.bool_] = depth[voxels[..., 0], voxels[..., 1], voxels[..., 2]] > -1.0
+    return inside
+
+
+def _veins(p: dict[str, float], ground: Field, thickness: float, rng: np.random.Generator) -> Field:
+    """Return the image of tubes that look like arteries, dimmer, and carry no label."""
+    box = np.array([ground.shape[0] * thickness, *ground.shape[1:]], np.float32)
+    tree = grow(int(rng.poisson(2.0)), box, Habit(1.2, 0.4, 1.0, 0.08, steps=60), rng)
+    radii = tree.radii[:, ::2].reshape(-1)
+    levels = np.full(len(radii), p["tissue"] + p["veins"], np.float32)
+    return draw(tree.points[:, ::2].reshape(-1, 3), radii, levels, ground.shape, thickness)[1]
+
+
+def _centres(
+    label: NDArray[np.bool_], brain: NDArray[np.bool_], count: int, size: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Return distinct centres (count, 3) as (k, i, j): half on arteries where there are enough."""
+    room = np.zeros(label.shape, bool)
+    room[:, size // 2 : size // 2 + ROOM, size // 2 : size // 2 + ROOM] = True
+    on_vessel = np.flatnonzero(label & room)
+    on_vessel = rng.choice(on_vessel, min(count // 2, len(on_vessel)), replace=False)
+    free = room & brain
+    if free.sum() < count:
+        free = room.copy()
+    free.flat[on_vessel] = False
+    anywhere = rng.choice(np.flatnonzero(free), count - len(on_vessel), replace=False)
+    return np.stack(np.unravel_index(np.concatenate([on_vessel, anywhere]), label.shape), axis=1)
+
+
+def _cut(
+    image: Field,
+    label: NDArray[np.bool_],
+    centres: NDArray[np.intp],
+    size: int,
+    noise: float,
+    rng: np.random.Generator,
+) -> Patches:
+    """Return patches with Rician noise (Gudbjartsson and Patz, 1995), scaled and clipped to [-1, 1]."""
+    patches = np.empty((len(centres), 2, size, size), np.float32)
+    for patch, (k, i, j) in zip(patches, centres - [0, size // 2, size // 2], strict=True):
+        patch[0] = image[k, i : i + size, j : j + size]
+        patch[1] = label[k, i : i + size, j : j + size] * 2.0 - 1.0
+    grain = rng.standard_normal((2, len(centres), size, size), dtype=np.float32) * np.float32(noise)
+    patches[:, 0] = np.clip(np.hypot(patches[:, 0] + grain[0], grain[1]) * 2.0 - 1.0, -1.0, 1.0)
+    return patches
