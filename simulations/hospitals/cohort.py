@@ -1,0 +1,120 @@
+"""Writes hospitals' cohorts of phantom patients as the folders real hospitals would have.
+
+A cohort is a BIDS-like folder: `dataset_description.json`, `participants.tsv`, and for patient a001
+`sub-a001/anat/sub-a001_angio.nii.gz` beside its labels; with two sessions, `sub-a001/ses-01/anat/...`.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from shared.errors import UsageError
+from shared.imaging.nifti import write
+from shared.imaging.scan import Role, Scan
+from simulations.hospitals.patient import describe
+from simulations.hospitals.site import site_profile
+
+KINDS = ("tof", "lesions")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cohorts to write; the same plan gives the same bytes."""
+
+    kind: str  # tof or lesions
+    sites: int  # number of hospitals
+    patients: int  # patients at each hospital
+    seed: int
+    shape: tuple[int, int, int]  # voxels of an angiogram; lesion masks keep their own
+    first: int = 1  # number of each hospital's first patient
+
+    def numbers(self) -> range:
+        """The numbers of the patients at each hospital."""
+        return range(self.first, self.first + self.patients)
+
+
+def write_cohorts(
+    plan: Plan, out: Path, jobs: int = 1, done: Callable[[], None] = lambda: None
+) -> list[Path]:
+    """Write every hospital's folder below `out`, in `jobs` processes; return the folders.
+
+    `done` is called after each patient.
+
+    Raises:
+        UsageError: `out` holds something already, or the plan asks for hospitals that do not exist.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out}: not empty; name a new folder, or remove this one")
+    folders = [out / f"site-{site_profile(site).letter}" for site in range(plan.sites)]
+    for site, folder in enumerate(folders):
+        _write_lists(plan, site, folder)
+    tasks = [(plan, site, number, folder) for site, folder in enumerate(folders) for number in plan.numbers()]
+    for _ in _run(tasks, jobs):
+        done()
+    return folders
+
+
+def patient_seed(plan: Plan, site: int, number: int) -> int:
+    """Return the seed of one patient: another for each cohort seed, hospital and number."""
+    return int(np.random.SeedSequence([plan.seed, site, number]).generate_state(1, np.uint64)[0])
+
+
+def _run(tasks: list[tuple[Plan, int, int, Path]], jobs: int) -> Iterator[None]:
+    if jobs == 1 or len(tasks) == 1:
+        yield from (_write_patient(*task) for task in tasks)
+        return
+    # Started afresh, not forked: a fork would copy the locks of the progress bar's thread.
+    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(_write_patient, *task) for task in tasks]):
+            yield future.result()
+
+
+def _name(site: int, number: int) -> str:
+    return f"sub-{site_profile(site).letter}{number:03d}"
+
+
+def _write_lists(plan: Plan, site: int, folder: Path) -> None:
+    """Write what a hospital says of its cohort and of each patient."""
+    folder.mkdir(parents=True)
+    about = {
+        "Name": f"Phantom hospital {site_profile(site).letter}, {plan.kind}",
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "raw",
+        "GeneratedBy": [{"Name": "willis phantoms", "Description": "procedural phantoms, no real patient"}],
+    }
+    (folder / "dataset_description.json").write_text(json.dumps(about, indent=2) + "\n")
+    rows = ["participant_id\tage_band\tsex" + ("\tstenosis" if plan.kind == "tof" else "")]
+    for number in plan.numbers():
+        patient = describe(patient_seed(plan, site, number), site)
+        row = f"{_name(site, number)}\t{patient.age_band}\t{patient.sex}"
+        rows.append(row + (f"\t{'yes' if patient.stenosis else 'no'}" if plan.kind == "tof" else ""))
+    (folder / "participants.tsv").write_text("\n".join(rows) + "\n")
+
+
+def _write_patient(plan: Plan, site: int, number: int, folder: Path) -> None:
+    name = _name(site, number)
+    sessions = _sessions(plan, site, patient_seed(plan, site, number))
+    for index, scan in enumerate(sessions, start=1):
+        part = f"ses-{index:02d}" if len(sessions) > 1 else ""
+        stem = f"{name}_{part}" if part else name
+        for role, voxels in scan.volumes.items():
+            whole = voxels.astype(np.uint8 if role.is_label else np.int16)
+            path = folder / name / part / "anat" / f"{stem}_{role.value}.nii.gz"
+            write(path, whole, scan.affine, "phantom, no real patient")
+
+
+def _sessions(plan: Plan, site: int, seed: int) -> list[Scan]:
+    # Imported here: each kind brings its own heavy machinery.
+    if plan.kind == "tof":
+        from simulations.hospitals.tof import tof_patient
+
+        return tof_patient(seed, site, plan.shape)
+    from simulations.hospitals.lesions import lesion_patient
+
+    scan = lesion_patient(seed, site)
+    return [Scan({Role.LESION: scan.volumes[Role.LESION]}, scan.affine)]

@@ -1,0 +1,78 @@
+"""`willis phantoms`: hospitals to try everything on, where no real patients can be had."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from simulations.hospitals.cohort import Plan
+
+_NEXT = {"tof": "vessels-2d", "lesions": "lesions"}  # the recipe a cohort of this kind is for
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("kind", type=click.Choice(["tof", "lesions"]))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--sites", type=click.IntRange(1, 26), default=4, help="Number of hospitals, named a, b, c...")
+@click.option("--patients", type=click.IntRange(1, 900), default=12, help="Patients at each hospital.")
+@click.option("--seed", type=click.IntRange(0), required=True, help="Same seed, same patients, same bytes.")
+@click.option(
+    "--first", type=click.IntRange(1, 99_000), default=1, help="Number of each hospital's first patient."
+)
+@click.option(
+    "--shape",
+    type=click.IntRange(16, 512),
+    nargs=3,
+    default=(128, 128, 64),
+    metavar="I J K",
+    help="Voxels of an angiogram. Fewer give coarser voxels, down to 1.5 mm, then a smaller field of view.",
+)
+@click.option("--jobs", type=click.IntRange(1), default=None, help="Processes.  [default: one per CPU core]")
+def phantoms(
+    kind: str,
+    out: Path,
+    sites: int,
+    patients: int,
+    seed: int,
+    first: int,
+    shape: tuple[int, int, int],
+    jobs: int | None,
+) -> None:
+    """Write phantom hospitals' cohorts below OUT: OUT/site-a, OUT/site-b, ...
+
+    \b
+    KIND is one of
+      tof      head angiograms (time of flight) with artery and brain labels
+      lesions  stroke lesion masks
+    Each folder is what a hospital would have: dataset_description.json, participants.tsv and, for each patient,
+    NIfTI files such as sub-a001/anat/sub-a001_angio.nii.gz beside sub-a001_label-vessels_mask.nii.gz. About one
+    angiogram patient in eight has two sessions. Hospitals differ in scanner, protocol and case mix; hospital a
+    is the same hospital whatever the seed.
+
+    \b
+    Cohorts to train on, then other patients of the same hospitals to test on:
+      willis phantoms tof cohorts --sites 4 --patients 12 --seed 1
+      willis phantoms tof held-out --sites 4 --patients 4 --seed 1 --first 101
+    """
+    import os
+
+    from simulations.hospitals.cohort import Plan
+
+    plan = Plan(kind, sites, patients, seed, shape, first)
+    folders = _write(plan, out, jobs or os.cpu_count() or 1)
+    click.echo(f"{len(folders)} hospitals of {patients} patients: {folders[0]} to {folders[-1]}")
+    click.echo(
+        f"Next: willis simulate RUN --recipe {_NEXT[kind]} --cohorts {out} --epsilon 8 --delta 1e-5 --seed {seed}"
+    )
+
+
+def _write(plan: "Plan", out: Path, jobs: int) -> list[Path]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from simulations.hospitals.cohort import write_cohorts
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("Scanning patients", total=plan.sites * plan.patients)
+        return write_cohorts(plan, out, jobs, lambda: progress.advance(bar))

@@ -1,0 +1,65 @@
+"""Patients with a time-of-flight angiogram: image, arteries and brain, all from one seed."""
+
+import numpy as np
+
+from shared.imaging.scan import Role, Scan
+from simulations.hospitals.arteries import arteries
+from simulations.hospitals.branching import Branch
+from simulations.hospitals.grid import make_grid
+from simulations.hospitals.head import make_head
+from simulations.hospitals.patient import describe
+from simulations.hospitals.rasterise import coverage
+from simulations.hospitals.scanner import acquire, inflow
+from simulations.hospitals.site import Site, site_profile
+from simulations.hospitals.stenosis import narrow
+from simulations.hospitals.venous import distractors
+
+SHAPE = (128, 128, 64)
+LABEL_SHARE = 0.5  # a voxel is labelled artery when arteries fill at least this share of it
+
+
+def tree_of(seed: int, site: int) -> list[Branch]:
+    """Return the patient's arteries as centrelines in millimetres, narrowed if the patient has a stenosis."""
+    patient = describe(seed, site)
+    rng = np.random.default_rng([seed, site, 1])
+    tree = arteries(rng, patient.age)
+    return narrow(rng, tree) if patient.stenosis else tree
+
+
+def tof_patient(seed: int, site: int, shape: tuple[int, int, int] = SHAPE) -> list[Scan]:
+    """Return the sessions of one patient of hospital number `site`, each with angiogram, vessels and brain.
+
+    The label VESSELS holds the voxels of which arteries fill at least half (`LABEL_SHARE`); thinner arteries
+    are seen in the angiogram but not labelled. Volumes are (I, J, K) = `shape`; see `grid` for the millimetres.
+
+    Raises:
+        UsageError: there is no hospital of that number.
+    """
+    patient, tree = describe(seed, site), tree_of(seed, site)
+    return [_session(seed, site, number, tree, shape, patient.age) for number in range(patient.sessions)]
+
+
+def _session(
+    seed: int, site: int, number: int, tree: list[Branch], shape: tuple[int, int, int], age: int
+) -> Scan:
+    profile = site_profile(site)
+    anatomy = np.random.default_rng([seed, site, 2])  # restarted for each session: the same head
+    visit = np.random.default_rng([seed, site, 3, number])
+    grid = make_grid(shape, profile.voxel, visit.normal(0, (1.5, 2.0, 2.0)))
+    head = make_head(anatomy, grid, profile, atrophy=float(np.clip((age - 40) / 50, 0, 1)))
+    brightness = head.brightness
+    _, veins = coverage(distractors(anatomy), grid)
+    brightness += np.clip(veins - 0.3 * brightness, 0, None)
+    filled, fresh = coverage(tree, grid)
+    brightness += fresh * inflow(grid, profile) - filled * brightness
+    image = acquire(visit, brightness, grid, profile, _gain(visit, profile))
+    volumes = {
+        Role.ANGIO: image,
+        Role.VESSELS: (filled >= LABEL_SHARE).astype(np.float32),
+        Role.BRAIN: (head.brain >= 0.5).astype(np.float32),
+    }
+    return Scan(volumes, grid.affine)
+
+
+def _gain(rng: np.random.Generator, profile: Site) -> float:
+    return profile.gain * float(rng.uniform(0.85, 1.15))
