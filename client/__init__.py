@@ -1,1 +1,1 @@
-"""The hospital: cohort, policy, site ledger, private training. Kept light: every Flower message imports it."""
+"""The hospital: cohort, policy, site ledger, private training. Light: every Flower message imports it."""

@@ -43,6 +43,7 @@ class Run(_Frozen):
     preset: str
     rounds: int = Field(ge=1)
     steps_per_round: int = Field(ge=1)
+    sampling_rate: float = Field(gt=0, le=1)
     clip_norm: float | None  # None: not clipped, only in runs that are unsafe by name
     records_per_patient: int = Field(ge=1)
     spending: Spending  # what the whole run may cost each site
@@ -68,6 +69,9 @@ class Reserve(_Frozen):
     run: str
     site: str
     cohort: str
+    plan: str  # digest of the run event that was agreed to
+    recipe: str
+    variant: str
     spending: Spending
     delta: float
     cap: Cap

@@ -1,0 +1,188 @@
+"""The hospital's Flower ClientApp: answers the coordinator's four questions and lets nothing else out.
+
+Whatever goes wrong, the coordinator learns a code and one of a few fixed sentences; the exception itself is
+written to the site's log. A deployed site names its folder in Flower's node configuration (`site-folder`).
+"""
+
+import traceback
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
+
+from client.site import Site
+from client.training import public_generator, randomness_for, train_round
+from shared.errors import ProtocolError, WillisError
+from shared.ledger.events import Run
+from shared.messages import (
+    ENROL,
+    RESERVE,
+    SETTLE,
+    Body,
+    EnrolRequest,
+    EventReply,
+    Failure,
+    ReserveRequest,
+    SettleRequest,
+    TrainRequest,
+    Update,
+    UpdateReply,
+    digest_tensors,
+    encode,
+    pack,
+    to_tensors,
+    unpack,
+    unpack_arrays,
+)
+from shared.privacy.randomness import derive_seed
+from shared.recipes.base import Arrays, Recipe, Records
+from shared.recipes.catalogue import load
+
+# Nothing here depends on data: the text of an exception may name a file or a patient.
+SENTENCES = {
+    "cohort": "the site's images could not be read or do not fit the recipe",
+    "policy": "the site's policy does not allow this",
+    "ledger": "the site's ledger could not be read or written",
+    "checkpoint": "the site's stored state could not be read or written",
+    "protocol": "the request does not fit what was agreed before",
+    "usage": "the request names something this site does not know",
+    "error": "the site met an unexpected error",
+}
+
+Home = Callable[[Context], Path]
+Answer = tuple[Body, Arrays]
+
+
+def build_app(home: Home, *, noise_seed: int | None = None, threads: int | None = None) -> ClientApp:
+    """Return a ClientApp.
+
+    Args:
+        home: finds the site's folder from Flower's context.
+        noise_seed: seeds noise and draws, in simulations only; None takes them from the operating system.
+        threads: torch threads a message may use; None leaves torch's choice.
+    """
+    app = ClientApp()
+
+    def answer(action: Callable[[Site, Message], Answer], message: Message, context: Context) -> Message:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        site = Site(home(context))
+        try:
+            body, arrays = action(site, message)
+        except Exception as err:
+            body, arrays = _failure(site, err), {}
+        return Message(pack(body, encode(arrays)), reply_to=message)
+
+    @app.query(ENROL.removeprefix("query."))
+    def enrol(message: Message, context: Context) -> Message:
+        return answer(_enrol, message, context)
+
+    @app.query(RESERVE.removeprefix("query."))
+    def reserve(message: Message, context: Context) -> Message:
+        return answer(_reserve, message, context)
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        return answer(lambda site, asked: _train(site, asked, noise_seed), message, context)
+
+    @app.query(SETTLE.removeprefix("query."))
+    def settle(message: Message, context: Context) -> Message:
+        return answer(_settle, message, context)
+
+    return app
+
+
+def _enrol(site: Site, message: Message) -> Answer:
+    request = unpack(message.content, EnrolRequest)
+    recipe = load(request.recipe, request.variant, request.preset)
+    return EventReply(signed=site.enrol(site.cohort(recipe.roles))), {}
+
+
+def _reserve(site: Site, message: Message) -> Answer:
+    request = unpack(message.content, ReserveRequest)
+    run = request.run
+    recipe = load(run.recipe, run.variant, run.preset)
+    return EventReply(signed=site.reserve(run, site.cohort(recipe.roles), resume=request.resume)), {}
+
+
+def _settle(site: Site, message: Message) -> Answer:
+    return EventReply(signed=site.settle(unpack(message.content, SettleRequest).run)), {}
+
+
+def _train(site: Site, message: Message, noise_seed: int | None) -> Answer:
+    """Answer a round: the stored bytes if it was answered before, else train."""
+    request = unpack(message.content, TrainRequest)
+    sent = to_tensors(unpack_arrays(message.content))
+    if digest_tensors(sent) != request.base:
+        raise ProtocolError("the model is not the one its digest says")
+    run = site.plan(request.run)
+    if not 1 <= request.round <= run.rounds:
+        raise ProtocolError(f"round {request.round} is not among the {run.rounds} reserved")
+    outbox = site.outbox(run.run)
+    outbox.begin(request.round, request.base)
+    arrays = outbox.recall(request.round)
+    if arrays is None:
+        arrays, state = _compute(site, run, request.round, sent, outbox.optimizer_state(), noise_seed)
+        outbox.store(request.round, arrays, state)
+    update = Update(
+        run=run.run,
+        round=request.round,
+        site=site.name,
+        base=request.base,
+        nonce=request.nonce,
+        body=digest_tensors(arrays),
+    )
+    return UpdateReply.by(site.identity, update), arrays
+
+
+def _compute(
+    site: Site, run: Run, round_: int, sent: Arrays, optimizer_state: Arrays, noise_seed: int | None
+) -> tuple[Arrays, Arrays]:
+    recipe = load(run.recipe, run.variant, run.preset)
+    model = recipe.build(run.public_seed)
+    missing, unexpected = model.load_state_dict(sent, strict=False)
+    if unexpected or set(missing) & set(sent):
+        raise ProtocolError(f"the model has unknown parts: {unexpected}")
+    patients = _records(site.folder, run.recipe, run.variant, run.preset, run.public_seed)
+    arrays, state, executed = train_round(
+        recipe,
+        run,
+        model,
+        patients,
+        optimizer_state,
+        randomness_for(run, noise_seed, site.name, round_),
+        public_generator(run, site.name, round_),
+    )
+    if executed.steps != run.steps_per_round:
+        raise ProtocolError(f"{executed.steps} steps ran and {run.steps_per_round} were planned")
+    return arrays, state
+
+
+@lru_cache(maxsize=64)
+def _records(folder: Path, recipe: str, variant: str, preset: str, seed: int) -> Sequence[Records]:
+    """Read a cohort once a process; what is kept is what training draws from."""
+    made: Recipe = load(recipe, variant, preset)
+    cohort = Site(folder).cohort(made.roles)
+    return [
+        made.records(cohort.scans(patient), derive_seed(seed, "records", patient)) for patient in cohort.ids
+    ]
+
+
+def _failure(site: Site, err: Exception) -> Failure:
+    code = err.code if isinstance(err, WillisError) else "error"
+    site.log.parent.mkdir(parents=True, exist_ok=True)
+    with site.log.open("a") as file:
+        file.write("".join(traceback.format_exception(err)) + "\n")
+    return Failure(site=site.name, code=code, sentence=SENTENCES.get(code, SENTENCES["error"]))
+
+
+def _deployed_home(context: Context) -> Path:
+    folder: Any = context.node_config["site-folder"]
+    return Path(str(folder))
+
+
+app = build_app(_deployed_home)

@@ -1,0 +1,142 @@
+"""A hospital's files, read strictly.
+
+A cohort is a folder in one of two shapes:
+
+  * BIDS-like: `sub-<patient>/[ses-<session>/]anat/sub-<patient>[_ses-<session>]_<role>.nii.gz`
+  * a table `cohort.csv` with the columns `patient`, optionally `session`, and one column of paths a role
+    (`angio`, `vessels`, `brain`, `lesion`), relative to the table.
+
+The patient is the unit of privacy: all sessions of one patient id are one unit.
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from shared.errors import CohortError
+from shared.imaging import nifti
+from shared.imaging.scan import Role, Scan
+
+TABLE = "cohort.csv"
+COLUMNS = {"angio": Role.ANGIO, "vessels": Role.VESSELS, "brain": Role.BRAIN, "lesion": Role.LESION}
+_AFFINE_TOLERANCE_MM = 1e-2  # headers written by different tools round differently
+
+Session = Mapping[Role, Path]  # the files of one imaging session
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The patients of one site: ids in order, and each one's sessions as files (nothing is read yet)."""
+
+    folder: Path
+    patients: Mapping[str, Sequence[Session]]
+
+    @property
+    def ids(self) -> list[str]:
+        """Patient ids in a fixed order."""
+        return sorted(self.patients)
+
+    def scans(self, patient: str) -> list[Scan]:
+        """Read and check every session of a patient.
+
+        Raises:
+            CohortError: naming the file, what is wrong with it, and the remedy.
+        """
+        return [read_session(session) for session in self.patients[patient]]
+
+
+def find_cohort(folder: Path, roles: Sequence[Role]) -> Cohort:
+    """List a site's patients and check that every session has a file of each of `roles`.
+
+    Raises:
+        CohortError: no patients, a missing or extra file, or a malformed table.
+    """
+    table = folder / TABLE
+    sessions = _from_table(table) if table.exists() else _from_folders(folder)
+    patients: dict[str, list[Session]] = defaultdict(list)
+    for (patient, session), files in sorted(sessions.items()):
+        kept = _complete(files, roles, where=f"{folder.name}, patient {patient} {session}".rstrip())
+        if kept:
+            patients[patient].append(kept)
+    if not patients:
+        wanted = f"sub-<patient>/anat/sub-<patient>_{roles[0].value}.nii.gz or {TABLE}"
+        raise CohortError(f"{folder}: no patients here; expected {wanted}")
+    return Cohort(folder, patients)
+
+
+def is_site(folder: Path) -> bool:
+    """Whether a folder holds a cohort in one of the two shapes."""
+    return (folder / TABLE).exists() or any(folder.glob("sub-*"))
+
+
+def read_session(session: Session) -> Scan:
+    """Read the files of one session and check that they belong together.
+
+    Raises:
+        CohortError: naming the file, what is wrong with it, and the remedy.
+    """
+    read = {role: nifti.read(path) for role, path in session.items()}
+    first = next(iter(session))
+    voxels, affine = read[first]
+    for role, (other, other_affine) in read.items():
+        if other.shape != voxels.shape:
+            msg = f"shape {other.shape} differs from {voxels.shape} of {session[first].name}"
+            raise CohortError(f"{session[role]}: {msg}; resample one onto the other")
+        if not np.allclose(affine, other_affine, atol=_AFFINE_TOLERANCE_MM):
+            msg = f"its affine differs from that of {session[first].name}"
+            raise CohortError(
+                f"{session[role]}: {msg}; the images are not aligned, register or re-export them"
+            )
+        if role.is_label and not np.isin(other, (0.0, 1.0)).all():
+            raise CohortError(f"{session[role]}: a mask must hold only 0 and 1; binarise it")
+    return Scan({role: volume for role, (volume, _) in read.items()}, affine)
+
+
+def _from_folders(folder: Path) -> dict[tuple[str, str], dict[Role, Path]]:
+    sessions: dict[tuple[str, str], dict[Role, Path]] = defaultdict(dict)
+    for subject in sorted(folder.glob("sub-*")):
+        for anat in sorted([*subject.glob("anat"), *subject.glob("ses-*/anat")]):
+            session = anat.parent.name if anat.parent != subject else ""
+            stem = "_".join(part for part in (subject.name, session) if part)
+            for role in Role:
+                for ending in (".nii.gz", ".nii"):
+                    path = anat / f"{stem}_{role.value}{ending}"
+                    if path.exists():
+                        sessions[subject.name, session][role] = path
+    return sessions
+
+
+def _from_table(table: Path) -> dict[tuple[str, str], dict[Role, Path]]:
+    sessions: dict[tuple[str, str], dict[Role, Path]] = {}
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        known = {"patient", "session", *COLUMNS}
+        columns = set(rows.fieldnames or ())
+        if "patient" not in columns or not columns <= known:
+            raise CohortError(f"{table}: columns must be patient, session and some of {', '.join(COLUMNS)}")
+        for number, row in enumerate(rows, start=2):
+            key = row["patient"] or "", row.get("session") or ""
+            if not key[0] or key in sessions:
+                raise CohortError(f"{table}, line {number}: patient {key[0]!r} is empty or listed twice")
+            files = {role: table.parent / row[c] for c, role in COLUMNS.items() if row.get(c)}
+            sessions[key] = files
+    return sessions
+
+
+def _complete(files: Mapping[Role, Path], roles: Sequence[Role], where: str) -> Session:
+    """Return the files a recipe needs; a session with none of them is left out, one with some refused."""
+    present = [role for role in roles if role in files]
+    if not present:
+        return {}
+    for role in roles:
+        if role not in files:
+            beside = files[present[0]]
+            extra = "a label without its image" if not role.is_label else f"{role.value} is missing"
+            raise CohortError(f"{beside}: {where}: {extra}; add the {role.value} file or remove this one")
+        if not files[role].exists():
+            raise CohortError(f"{files[role]}: no such file ({where}); mend the path or remove the row")
+    return {role: files[role] for role in roles}

@@ -1,0 +1,64 @@
+"""What a person asks for, and the plan it becomes: pure."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.canonical import canonical, digest
+from shared.ledger.events import Enrol, Run
+from shared.privacy.accounting import noise_multiplier_for
+from shared.privacy.events import NoiseSource, NonPrivate, SampledGaussian, Spending
+from shared.recipes.base import Recipe
+
+
+class Job(BaseModel):
+    """A run as asked for; kept in `run.json`, so that a resumed run is the same run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    recipe: str
+    variant: str
+    preset: str
+    epsilon: float | None = Field(gt=0)  # None: non-private, unsafe by name
+    delta: float = Field(gt=0, lt=1)
+    rounds: int = Field(ge=1)
+    noise_source: NoiseSource
+    public_seed: int = Field(ge=0)
+    pretrain: bool
+    cases: int = Field(ge=1)  # size of the data set published at the end
+    nonce: str  # "" in seeded simulations, so that the same seeds give the same run
+
+
+def plan(job: Job, recipe: Recipe, enrolled: Sequence[Enrol]) -> Run:
+    """Return the run event all sites reserve against; its noise is calibrated to the job's (ε, δ) by PLD.
+
+    Raises:
+        UsageError: the target is out of reach.
+    """
+    schedule = recipe.schedule
+    steps = job.rounds * schedule.steps
+    mechanism: SampledGaussian | NonPrivate = NonPrivate(steps=steps)
+    if job.epsilon is not None:
+        sigma = noise_multiplier_for(job.epsilon, job.delta, schedule.sampling_rate, steps)
+        mechanism = SampledGaussian(noise_multiplier=sigma, sampling_rate=schedule.sampling_rate, steps=steps)
+    return Run(
+        run=run_id(job, enrolled),
+        recipe=job.recipe,
+        variant=job.variant,
+        preset=job.preset,
+        rounds=job.rounds,
+        steps_per_round=schedule.steps,
+        sampling_rate=schedule.sampling_rate,
+        clip_norm=None if job.epsilon is None else schedule.clip_norm,
+        records_per_patient=schedule.records,
+        spending=Spending.of(mechanism),
+        delta=job.delta,
+        noise_source=job.noise_source,
+        public_seed=job.public_seed,
+        pretrained_on=recipe.pretraining if job.pretrain else "",
+    )
+
+
+def run_id(job: Job, enrolled: Sequence[Enrol]) -> str:
+    """Return the run's name: a digest of what was asked, of whom."""
+    who = [e.model_dump(mode="json") for e in enrolled]
+    return digest(canonical({"job": job.model_dump(mode="json"), "sites": who}))[:16]

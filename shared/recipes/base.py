@@ -1,0 +1,144 @@
+"""What a synthesis system must say of itself; adding one means adding one module with one `Recipe`.
+
+A recipe has one *site phase*, the only part that reads patients, and a coordinator's part, which never sees
+them: the place where code runs is what keeps the two apart. Site phases come in two kinds:
+
+  * `GradientPhase`: per-patient losses; patient SGD takes their gradients through the door;
+  * `ReleasePhase`: one bounded vector a patient, through the same door.
+
+What the coordinator does with the results (a generator's steps against an averaged critic, calibration of a
+simulator, sampling) is post-processing and free.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from shared.imaging.scan import Role, Scan
+
+Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
+Arrays = dict[str, Tensor]  # named as in the model's state_dict
+
+
+class Records(Protocol):
+    """One patient's training records, in memory at the site only."""
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Return (count, channels, ...) float32 records drawn at random."""
+        ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a site phase spends its budget. Everything here is public knowledge and in the ledger."""
+
+    rounds: int  # default number of rounds; a run may choose another
+    steps: int  # private steps a round
+    sampling_rate: float  # chance q of each patient to take part in a step
+    clip_norm: float  # C, the most one patient moves a sum
+    records: int  # K, records of a drawn patient that its gradient averages over
+
+
+class GradientPhase(ABC):
+    """Steps that move networks by the noisy sum of per-patient gradients."""
+
+    reads: tuple[str, ...]  # networks the coordinator sends
+    moves: tuple[str, ...]  # networks the site moves and sends back
+
+    @abstractmethod
+    def optimizer(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
+        """Return the optimiser of the moved networks; its state stays at the site."""
+
+    @abstractmethod
+    def patient_loss(self, model: nn.ModuleDict, records: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the scalar loss of one patient's (K, ...) records. Reads patients: goes through the door."""
+
+    def public_loss(self, model: nn.ModuleDict, count: int, generator: torch.Generator) -> Tensor | None:
+        """Return the part of the loss that reads no patient, over `count` synthetic records, or None."""
+        return None
+
+    def project(self, model: nn.ModuleDict) -> None:
+        """Post-process the moved networks after each step (weight clipping, say)."""
+
+
+class ReleasePhase(ABC):
+    """One bounded vector a patient, summed and noised as it is."""
+
+    size: int  # length of the vector
+
+    @abstractmethod
+    def statistic(self, records: Records, generator: torch.Generator) -> Tensor:
+        """Return one patient's vector (size,). Reads patients: goes through the door."""
+
+
+SitePhase = GradientPhase | ReleasePhase
+
+
+class Recipe(ABC):
+    """One synthesis system at one size."""
+
+    name: ClassVar[str]
+    variants: ClassVar[tuple[str, ...]]  # the first is the default
+    presets: ClassVar[tuple[str, ...]] = ("small", "paper")
+    roles: ClassVar[tuple[Role, ...]]  # what every session of a cohort must have
+
+    variant: str
+    preset: str
+    schedule: Schedule
+    phase: SitePhase
+    pretraining: str = ""  # what `pretrain` trains on what public data; "" if it does nothing
+
+    @abstractmethod
+    def __init__(self, variant: str, preset: str) -> None:
+        """Choose one of `variants` and `presets`."""
+
+    @abstractmethod
+    def records(self, scans: Sequence[Scan], seed: int) -> Records:
+        """Return one patient's records from all sessions, each image scaled by itself alone."""
+
+    @abstractmethod
+    def build(self, seed: int) -> nn.ModuleDict:
+        """Return the networks with initial weights drawn from `seed`."""
+
+    def pretrain(self, model: nn.ModuleDict, seed: int, progress: Progress) -> None:
+        """Train on public data before the first round; free, and the main lever with few patients."""
+
+    def coordinator_optimizer(self, model: nn.ModuleDict) -> Optimizer | None:
+        """Return the optimiser of what the coordinator trains between rounds; it is checkpointed."""
+        return None
+
+    @abstractmethod
+    def receive(self, model: nn.ModuleDict, average: Mapping[str, Tensor], noise_std: float) -> None:
+        """Take in a round's average over sites; `noise_std` is the noise on each coordinate of a release."""
+
+    def coordinate(
+        self, model: nn.ModuleDict, optimizer: Optimizer | None, seed: int, last: bool, progress: Progress
+    ) -> None:
+        """Do the coordinator's free work after a round; `last` says no round follows."""
+
+    @abstractmethod
+    def sample(self, model: nn.ModuleDict, count: int, seed: int) -> Iterator[Scan]:
+        """Yield `count` synthetic cases."""
+
+
+def state_of(model: nn.ModuleDict, networks: Sequence[str]) -> Arrays:
+    """Return the arrays of the named networks, keyed as in the model's state_dict."""
+    prefixes = tuple(f"{name}." for name in networks)
+    return {key: value for key, value in model.state_dict().items() if key.startswith(prefixes)}
+
+
+def sent_to_sites(recipe: Recipe, model: nn.ModuleDict) -> Arrays:
+    """Return what a round broadcasts."""
+    return state_of(model, recipe.phase.reads) if isinstance(recipe.phase, GradientPhase) else {}
+
+
+def sent_by_sites(recipe: Recipe, model: nn.ModuleDict) -> dict[str, tuple[int, ...]]:
+    """Return names and shapes of what every update must hold: the gate's yardstick."""
+    if isinstance(recipe.phase, ReleasePhase):
+        return {"statistics": (recipe.phase.size,)}
+    return {key: tuple(value.shape) for key, value in state_of(model, recipe.phase.moves).items()}
