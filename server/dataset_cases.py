@@ -1,0 +1,124 @@
+"""Synthetic cases as files: NIfTI in a BIDS-like derivative layout, and a manifest row for each case."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.canonical import Json
+from shared.errors import PublicationRefused
+from shared.evaluation.contact_sheet import contact_sheet, projection_sheet
+from shared.imaging import nifti
+from shared.imaging.scan import Role, Scan
+
+SHEET_CASES = 12  # on the contact sheet: the first ones, not chosen ones
+SHEET_COLUMNS = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the manifest says of one case; file names are relative to the data set."""
+
+    name: str
+    files: dict[Role, str]
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]  # mm
+    label_voxels: dict[Role, int]
+
+    def row(self) -> dict[str, Json]:
+        """Return the manifest's entry."""
+        return {
+            "participant_id": self.name,
+            "files": {role.value: file for role, file in self.files.items()},
+            "shape": list(self.shape),
+            "spacing_mm": [round(edge, 6) for edge in self.spacing],
+            "label_voxels": {role.value: count for role, count in self.label_voxels.items()},
+        }
+
+
+def write_cases(folder: Path, scans: Iterable[Scan], *, prefix: str, description: str) -> list[Case]:
+    """Write every scan as sub-PREFIXnnnn, one at a time, and a contact sheet of the first few.
+
+    Raises:
+        PublicationRefused: there is no case, or one has voxels that are not finite, labels other than 0 and
+            1, or volumes of different shapes.
+    """
+    cases, shown = [], []
+    for number, scan in enumerate(scans, start=1):
+        cases.append(_write_case(folder, f"sub-{prefix}{number:04d}", scan, description))
+        if number <= SHEET_CASES:
+            shown.append(scan)
+    if not cases:
+        raise PublicationRefused("there are no cases; ask for at least one sample")
+    (folder / "contact-sheet.png").write_bytes(sheet(shown))
+    return cases
+
+
+def check_cases(folder: Path, cases: Sequence[Case]) -> None:
+    """Read every file back whole and compare it with its row.
+
+    Raises:
+        PublicationRefused: a file on disk is not what was written.
+        CohortError: a file cannot be read.
+    """
+    for case in cases:
+        for role, file in case.files.items():
+            voxels, affine = nifti.read(folder / file)
+            same = voxels.shape == case.shape
+            same &= np.allclose(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)), case.spacing, rtol=1e-5)
+            if role.is_label:
+                same &= int((voxels > 0).sum()) == case.label_voxels[role]
+            if not same:
+                raise PublicationRefused(f"{file}: reads back differently; check the disk and publish again")
+
+
+def sheet(scans: Sequence[Scan]) -> bytes:
+    """Return a PNG of the scans: image beside label, or the label's projections where there is no image."""
+    pairs = [_pair(scan) for scan in scans]
+    if any(image is None for image, _ in pairs):
+        return projection_sheet([label for _, label in pairs], SHEET_COLUMNS)
+    slices = [_fullest_slice(image, label) for image, label in pairs if image is not None]
+    return contact_sheet(slices, SHEET_COLUMNS)
+
+
+def _write_case(folder: Path, name: str, scan: Scan, description: str) -> Case:
+    files, label_voxels = {}, {}
+    for role in sorted(scan.volumes):
+        voxels = scan.volumes[role]
+        _check_volume(name, role, scan)
+        files[role] = f"{name}/anat/{name}_desc-synthetic_{role.value}.nii.gz"
+        stored = voxels.astype(np.uint8 if role.is_label else np.float32)
+        nifti.write(folder / files[role], stored, scan.affine, description)
+        if role.is_label:
+            label_voxels[role] = int(stored.sum())
+    return Case(name, files, scan.shape, scan.spacing, label_voxels)
+
+
+def _check_volume(name: str, role: Role, scan: Scan) -> None:
+    voxels = scan.volumes[role]
+    if voxels.shape != scan.shape:
+        raise PublicationRefused(
+            f"{name}, {role.value}: shape {voxels.shape} differs from {scan.shape}; not written"
+        )
+    if not np.isfinite(voxels).all():
+        raise PublicationRefused(f"{name}, {role.value}: voxels are not finite; the generator is broken")
+    if role.is_label and not np.isin(voxels, (0, 1)).all():
+        raise PublicationRefused(f"{name}, {role.value}: a label is neither 0 nor 1; threshold it first")
+
+
+def _pair(scan: Scan) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
+    """Return (image, label) in 3D; a scan without labels shows an empty one."""
+    images = [v for role, v in sorted(scan.volumes.items()) if not role.is_label]
+    labels = [v for role, v in sorted(scan.volumes.items(), reverse=True) if role.is_label]
+    image = images[0] if images else None
+    return image, labels[0] if labels else np.zeros(scan.shape, np.float32)
+
+
+def _fullest_slice(
+    image: NDArray[np.float32], label: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the axial slice with the most labelled voxels."""
+    index = int((label > 0).sum(axis=(0, 1)).argmax())
+    return image[:, :, index], label[:, :, index]

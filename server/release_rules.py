@@ -1,0 +1,20 @@
+"""Which runs may be published: the rules, as a pure function of what the ledger says."""
+
+from shared.ledger.view import RunView, Status
+
+
+def objections(view: RunView) -> list[str]:
+    """Return why the run may not be published, each with its remedy; empty: it may."""
+    found = []
+    if not view.is_patient_level:
+        found.append("its unit of privacy is the patch, not the patient; train again at patient level")
+    if not view.is_private:
+        found.append("it was trained without noise (ε = ∞); train again with a finite ε")
+    if view.status is Status.REFUSED:
+        found.append("a site refused it; agree on a plan that every site's policy allows, and train again")
+    elif view.status is Status.UNSETTLED:
+        missing = ", ".join(sorted(view.reserves.keys() - view.settles.keys())) or "every site"
+        found.append(f"{missing} has not settled; resume the run so that the site signs what it executed")
+    elif not view.rounds:
+        found.append("no round ended, so there is no trained model; resume the run")
+    return found

@@ -1,0 +1,136 @@
+"""Small ledgers made in memory, with real keys: three sites, cheap mechanisms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from shared.canonical import digest
+from shared.identity import Identity
+from shared.ledger.events import Cap, Enrol, Event, Past, Reserve, Round, Run, Settle
+from shared.ledger.log import GENESIS, Head, SignedEvent, event_bytes, line
+from shared.ledger.store import LedgerStore
+from shared.privacy.events import NoiseSource, NonPrivate, SampledGaussian, Spending
+
+RUN_ID = digest(b"a run")
+DELTA = 1e-5
+SITES = ("north", "south", "west")
+ROUNDS, STEPS = 4, 5
+STEP = SampledGaussian(noise_multiplier=2.0, sampling_rate=0.5, steps=1)
+
+
+def identity(name: str) -> Identity:
+    """Return the same key for the same name."""
+    return Identity(name, Ed25519PrivateKey.from_private_bytes(bytes.fromhex(digest(name.encode()))))
+
+
+COORDINATOR = identity("coordinator")
+
+
+def gaussian(steps: int) -> Spending:
+    """Return `steps` steps of the one mechanism these tests use."""
+    return Spending.of(STEP.model_copy(update={"steps": steps}))
+
+
+@dataclass
+class Story:
+    """A run to be told as ledger events; change a field to tell another one."""
+
+    plan: Spending = field(default_factory=lambda: gaussian(ROUNDS * STEPS))
+    sites: Sequence[str] = SITES
+    settled: Sequence[str] = SITES
+    rounds_done: int = ROUNDS
+    past: dict[str, tuple[Past, ...]] = field(default_factory=dict)
+    cap: Cap = field(default_factory=lambda: Cap(epsilon=10.0, delta=DELTA))
+    noise_source: NoiseSource = NoiseSource.SYSTEM
+
+    def events(self) -> list[Event]:
+        """Return the events in the order of a real run."""
+        return [
+            *(self.enrol(site) for site in self.sites),
+            self.run(),
+            *(self.reserve(site) for site in self.sites),
+            *(self.round(number) for number in range(1, self.rounds_done + 1)),
+            *(self.settle(site) for site in self.settled),
+        ]
+
+    def enrol(self, site: str) -> Enrol:
+        key = identity(site).public_key
+        return Enrol(site=site, public_key=key, patients=40, cohort=digest(site.encode()))
+
+    def run(self) -> Run:
+        return Run(
+            run=RUN_ID,
+            recipe="vessels-2d",
+            variant="wgan",
+            preset="small",
+            rounds=ROUNDS,
+            steps_per_round=STEPS,
+            sampling_rate=0.5,
+            clip_norm=1.0,
+            records_per_patient=4,
+            spending=self.plan,
+            delta=DELTA,
+            noise_source=self.noise_source,
+            public_seed=7,
+            pretrained_on="phantom angiograms",
+        )
+
+    def reserve(self, site: str) -> Reserve:
+        return Reserve(
+            run=RUN_ID,
+            site=site,
+            cohort=digest(site.encode()),
+            plan=digest(event_bytes(self.run())),
+            recipe="vessels-2d",
+            variant="wgan",
+            spending=self.plan,
+            delta=DELTA,
+            cap=self.cap,
+            past=self.past.get(site, ()),
+            noise_source=self.noise_source,
+        )
+
+    def round(self, number: int) -> Round:
+        return Round(run=RUN_ID, round=number, sites=tuple(self.sites), model=digest(bytes([number])))
+
+    def settle(self, site: str) -> Settle:
+        share = [m.model_copy(update={"steps": self.rounds_done * STEPS}) for m in self.plan.mechanisms]
+        spending = self.plan.model_copy(update={"mechanisms": tuple(share)})
+        return Settle(run=RUN_ID, site=site, rounds=self.rounds_done, spending=spending)
+
+
+def signed(event: Event) -> SignedEvent:
+    """Return `event` signed by the one it binds."""
+    if event.type in ("enrol", "reserve", "settle", "refuse") and getattr(event, "by", "site") == "site":
+        return SignedEvent.by(identity(event.site), event)
+    return SignedEvent(event=event, signer=COORDINATOR.name)
+
+
+def signed_all(events: Sequence[Event]) -> list[SignedEvent]:
+    """Return `events`, each signed."""
+    return [signed(event) for event in events]
+
+
+def lines_of(events: Sequence[SignedEvent]) -> list[bytes]:
+    """Return the log lines of `events`, chained."""
+    head, lines = Head(0, GENESIS), []
+    for entry in events:
+        lines.append(line(head, entry))
+        head = Head(head.size + 1, digest(lines[-1]))
+    return lines
+
+
+def store_at(folder: Path, events: Sequence[Event]) -> LedgerStore:
+    """Return a new ledger on disk at RUN/ledger with `events`."""
+    store = LedgerStore(folder / "ledger" / "ledger.sqlite", create=True)
+    for entry in signed_all(events):
+        store.append(entry)
+    return store
+
+
+NON_PRIVATE_PAST = Past(
+    run="f" * 64, recipe="vessels-2d", variant="twin", spending=Spending.of(NonPrivate(steps=20))
+)
+PRIVATE_PAST = Past(run="e" * 64, recipe="vessels-2d", variant="wgan", spending=gaussian(ROUNDS * STEPS))
