@@ -65,13 +65,17 @@ def patient_seed(plan: Plan, site: int, number: int) -> int:
 
 
 def _run(tasks: list[tuple[Plan, int, int, Path]], jobs: int) -> Iterator[None]:
+    """Write the patients, yielding after each."""
     if jobs == 1 or len(tasks) == 1:
-        yield from (_write_patient(*task) for task in tasks)
+        for task in tasks:
+            _write_patient(*task)
+            yield
         return
     # Started afresh, not forked: a fork would copy the locks of the progress bar's thread.
     with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
         for future in as_completed([pool.submit(_write_patient, *task) for task in tasks]):
-            yield future.result()
+            future.result()
+            yield
 
 
 def _name(site: int, number: int) -> str:

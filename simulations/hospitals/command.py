@@ -45,10 +45,10 @@ def phantoms(
     KIND is one of
       tof      head angiograms (time of flight) with artery and brain labels
       lesions  stroke lesion masks
-    Each folder is what a hospital would have: dataset_description.json, participants.tsv and, for each patient,
-    NIfTI files such as sub-a001/anat/sub-a001_angio.nii.gz beside sub-a001_label-vessels_mask.nii.gz. About one
-    angiogram patient in eight has two sessions. Hospitals differ in scanner, protocol and case mix; hospital a
-    is the same hospital whatever the seed.
+    Each folder is what a hospital would have: dataset_description.json, participants.tsv and, for each
+    patient, NIfTI files such as sub-a001/anat/sub-a001_angio.nii.gz beside
+    sub-a001_label-vessels_mask.nii.gz. About one angiogram patient in eight has two sessions. Hospitals
+    differ in scanner, protocol and case mix; hospital a is the same hospital whatever the seed.
 
     \b
     Cohorts to train on, then other patients of the same hospitals to test on:
@@ -57,14 +57,14 @@ def phantoms(
     """
     import os
 
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: each process works on one core
     from simulations.hospitals.cohort import Plan
 
     plan = Plan(kind, sites, patients, seed, shape, first)
     folders = _write(plan, out, jobs or os.cpu_count() or 1)
     click.echo(f"{len(folders)} hospitals of {patients} patients: {folders[0]} to {folders[-1]}")
-    click.echo(
-        f"Next: willis simulate RUN --recipe {_NEXT[kind]} --cohorts {out} --epsilon 8 --delta 1e-5 --seed {seed}"
-    )
+    then = f"--recipe {_NEXT[kind]} --cohorts {out} --epsilon 8 --delta 1e-5 --seed {seed}"
+    click.echo(f"Next: willis simulate RUN {then}")
 
 
 def _write(plan: "Plan", out: Path, jobs: int) -> list[Path]:

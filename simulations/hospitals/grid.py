@@ -65,8 +65,8 @@ def make_grid(
 def smooth_noise(rng: np.random.Generator, grid: Grid, scale_mm: float) -> Volume:
     """Return a Gaussian random field (I, J, K) of zero mean and unit variance, smooth over `scale_mm`.
 
-    It is white noise on a coarse lattice that is fixed to the head, weighted by Gaussians; so the same generator
-    state gives the same field in millimetres whatever the voxels.
+    It is white noise on a coarse lattice that is fixed to the head, weighted by Gaussians; so the same
+    generator state gives the same field in millimetres whatever the voxels.
     """
     weights = []
     for axis, reach, middle in zip((grid.x, grid.y, grid.z), FIELD_MM, CENTRE_MM, strict=True):
