@@ -53,9 +53,7 @@ def _midline(rng: np.random.Generator, node: Node) -> list[Branch]:
     wide = np.array((1.6, 0.0, 0.0))
     return [
         line("BA", _between(node["vertebrals"], node["basilar tip"], sway), (1.9, 1.7)),
-        line(
-            "ACom", _between(node["acom"] - wide, node["acom"] + wide, np.array((0, 0.4, 0.3))), (0.75, 0.75)
-        ),
+        line("ACom", _between(node["acom"] - wide, node["acom"] + wide, np.array((0, 0.4, 0.3))), (0.75, 0.75)),
     ]
 
 
@@ -63,15 +61,16 @@ def _anterior(rng: np.random.Generator, node: Node, m: int, s: str) -> list[Bran
     """Return what the carotid of one side feeds, and the carotid."""
     end, genu = node[f"terminus {s}"], node[f"genu {s}"]
     acom = node["acom"] + (1.6 * m, 0, 0)
+    carotid = _via(rng, m, *_CAROTID)
     fork = genu + _via(rng, m, (2, -4, 5))[0]
     arch = (end + genu) / 2 + _via(rng, m, (0, 1, 0.8))[0] * (0.5, 1, 1)
     a1 = 0.6 if rng.uniform() < 0.12 else float(rng.uniform(1.05, 1.3))
     return [
-        line(f"ICA-{s}", np.array([*_via(rng, m, *_CAROTID), end]), (2.6, 2.5, 2.3, 1.85)),
+        line(f"ICA-{s}", np.array([*carotid, end]), (2.6, 2.5, 2.3, 1.85)),
         line(f"M1-{s}", np.array([end, arch, genu, fork]), (1.55, 1.4)),
         line(f"A1-{s}", _between(end, acom, _via(rng, m, (0, -1, 1))[0]), (a1, a1)),
         line(f"A2-{s}", np.array([acom, *_via(rng, m, (2, 20, 6), (2, 28, 14), (2, 33, 24))]), (1.2, 1.05)),
-        line(f"OA-{s}", _via(rng, m, (11.5, 12.5, -6), (15, 24, -8), (14, 40, -6)), (0.7, 0.6)),
+        line(f"OA-{s}", np.array([carotid[-2], *_via(rng, m, (15, 24, -8), (14, 40, -6))]), (0.7, 0.6)),
     ]
 
 

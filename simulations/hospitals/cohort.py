@@ -38,9 +38,7 @@ class Plan:
         return range(self.first, self.first + self.patients)
 
 
-def write_cohorts(
-    plan: Plan, out: Path, jobs: int = 1, done: Callable[[], None] = lambda: None
-) -> list[Path]:
+def write_cohorts(plan: Plan, out: Path, jobs: int = 1, done: Callable[[], None] = lambda: None) -> list[Path]:
     """Write every hospital's folder below `out`, in `jobs` processes; return the folders.
 
     `done` is called after each patient.

@@ -62,9 +62,13 @@ def phantoms(
 
     plan = Plan(kind, sites, patients, seed, shape, first)
     folders = _write(plan, out, jobs or os.cpu_count() or 1)
-    click.echo(f"{len(folders)} hospitals of {patients} patients: {folders[0]} to {folders[-1]}")
+    click.echo(f"{_count(sites, 'hospital')}, {_count(patients, 'patient')} each: {folders[0]} to {folders[-1]}")
     then = f"--recipe {_NEXT[kind]} --cohorts {out} --epsilon 8 --delta 1e-5 --seed {seed}"
     click.echo(f"Next: willis simulate RUN {then}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _write(plan: "Plan", out: Path, jobs: int) -> list[Path]:

@@ -67,9 +67,7 @@ def _tubes(rng: np.random.Generator) -> list[Branch]:
     for m in (1.0, -1.0):
         flow, calibre = rng.uniform((0.25, 1.4), (0.6, 2.8))  # one transverse sinus is often small
         tubes += [
-            replace(
-                line("transverse sinus", _side(rng, m, _TRANSVERSE), (calibre, calibre)), flow=float(flow)
-            ),
+            replace(line("transverse sinus", _side(rng, m, _TRANSVERSE), (calibre, calibre)), flow=float(flow)),
             replace(wind(rng, line("scalp artery", _side(rng, m, _SCALP), (0.9, 0.6)), 0.06), flow=0.85),
         ]
     return tubes

@@ -28,9 +28,7 @@ def coverage(branches: Iterable[Branch], grid: Grid) -> tuple[Volume, Volume]:
     radius = np.concatenate([b.radius for b in branches])
     flow = np.concatenate([np.full(len(b.points), b.flow) for b in branches])
     at = (points - grid.origin) / grid.voxel
-    reach = np.floor((radius / grid.edge + np.sqrt(1 / np.pi)) * grid.edge / min(grid.voxel) + 0.5).astype(
-        int
-    )
+    reach = np.floor((radius / grid.edge + np.sqrt(1 / np.pi)) * grid.edge / min(grid.voxel) + 0.5).astype(int)
     near = ((at > -reach[:, None] - 1) & (at < np.array(grid.shape) + reach[:, None])).all(axis=1)
     for size in np.unique(reach[near]):
         chosen = near & (reach == size)
@@ -77,9 +75,7 @@ def overlap(distance: NDArray[np.floating], radius: NDArray[np.floating]) -> NDA
     small = np.minimum(radius, unit)
     a = np.clip((d**2 + radius**2 - unit**2) / (2 * d * radius), -1, 1)
     b = np.clip((d**2 + unit**2 - radius**2) / (2 * d * unit), -1, 1)
-    kite = np.maximum(
-        (radius + unit - d) * (d + radius - unit) * (d - radius + unit) * (d + radius + unit), 0
-    )
+    kite = np.maximum((radius + unit - d) * (d + radius - unit) * (d - radius + unit) * (d + radius + unit), 0)
     lens = radius**2 * np.arccos(a) + unit**2 * np.arccos(b) - 0.5 * np.sqrt(kite)
     inside = d <= np.abs(radius - unit)
-    return np.where(inside, np.pi * small**2, np.where(d >= radius + unit, 0.0, lens))
+    return np.where(inside, np.pi * small**2, np.where(d >= radius + unit, 0.0, np.minimum(lens, 1.0)))

@@ -43,9 +43,7 @@ def tof_patient(seed: int, site: int, shape: tuple[int, int, int] = SHAPE) -> li
     return [_session(seed, site, number, tree, shape, patient.age) for number in range(patient.sessions)]
 
 
-def _session(
-    seed: int, site: int, number: int, tree: list[Branch], shape: tuple[int, int, int], age: int
-) -> Scan:
+def _session(seed: int, site: int, number: int, tree: list[Branch], shape: tuple[int, int, int], age: int) -> Scan:
     """Return one visit: the same head in another position, with other noise, gain and shading."""
     profile = site_profile(site)
     anatomy = np.random.default_rng([seed, site, 2])  # restarted for each session: the same head
