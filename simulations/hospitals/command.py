@@ -8,7 +8,7 @@ import click
 if TYPE_CHECKING:
     from simulations.hospitals.cohort import Plan
 
-_NEXT = {"tof": "vessels-2d", "lesions": "lesions"}  # the recipe a cohort of this kind is for
+NEXT = {"tof": "vessels-2d", "lesions": "lesions-3d"}  # the recipe a cohort of this kind is for
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -63,7 +63,7 @@ def phantoms(
     plan = Plan(kind, sites, patients, seed, shape, first)
     folders = _write(plan, out, jobs or os.cpu_count() or 1)
     click.echo(f"{_count(sites, 'hospital')}, {_count(patients, 'patient')} each: {folders[0]} to {folders[-1]}")
-    then = f"--recipe {_NEXT[kind]} --cohorts {out} --epsilon 8 --delta 1e-5 --seed {seed}"
+    then = f"--recipe {NEXT[kind]} --cohorts {out} --epsilon 8 --delta 1e-5 --seed {seed}"
     click.echo(f"Next: willis simulate RUN {then}")
 
 

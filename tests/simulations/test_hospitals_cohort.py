@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import shared.recipes
 from shared.errors import UsageError
 from shared.imaging.nifti import read
 from simulations.hospitals.cohort import Plan, patient_seed, write_cohorts
-from simulations.hospitals.command import phantoms
+from simulations.hospitals.command import NEXT, phantoms
 from simulations.hospitals.patient import describe
 
 TINY = (24, 24, 16)
@@ -125,3 +126,9 @@ def test_the_command_is_imported_without_anything_heavy() -> None:
     code = "import sys, simulations.hospitals.command; print({'numpy', 'scipy', 'torch'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def test_the_next_step_names_a_recipe_that_exists() -> None:
+    recipes = Path(shared.recipes.__file__).parent.glob("*.py")
+    known = "".join(path.read_text() for path in recipes)
+    assert all(f'name = "{recipe}"' in known for recipe in NEXT.values())
