@@ -15,7 +15,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from client.site import Site
-from client.training import public_generator, randomness_for, train_round
+from client.training import public_stream, randomness_for, train_round
 from shared.errors import ProtocolError, WillisError
 from shared.ledger.events import Run
 from shared.messages import (
@@ -147,7 +147,7 @@ def _compute(
     missing, unexpected = model.load_state_dict(sent, strict=False)
     if unexpected or set(missing) & set(sent):
         raise ProtocolError(f"the model has unknown parts: {unexpected}")
-    patients = _records(site.folder, run.recipe, run.variant, run.preset, run.public_seed)
+    patients = records_of(site.folder, run.recipe, run.variant, run.preset, run.public_seed)
     arrays, state, executed = train_round(
         recipe,
         run,
@@ -155,7 +155,7 @@ def _compute(
         patients,
         optimizer_state,
         randomness_for(run, noise_seed, site.name, round_),
-        public_generator(run, site.name, round_),
+        public_stream(run, site.name, round_),
     )
     if executed.steps != run.steps_per_round:
         raise ProtocolError(f"{executed.steps} steps ran and {run.steps_per_round} were planned")
@@ -163,13 +163,11 @@ def _compute(
 
 
 @lru_cache(maxsize=64)
-def _records(folder: Path, recipe: str, variant: str, preset: str, seed: int) -> Sequence[Records]:
+def records_of(folder: Path, recipe: str, variant: str, preset: str, seed: int) -> Sequence[Records]:
     """Read a cohort once a process; what is kept is what training draws from."""
     made: Recipe = load(recipe, variant, preset)
     cohort = Site(folder).cohort(made.roles)
-    return [
-        made.records(cohort.scans(patient), derive_seed(seed, "records", patient)) for patient in cohort.ids
-    ]
+    return [made.records(cohort.scans(patient), derive_seed(seed, "records", patient)) for patient in cohort.ids]
 
 
 def _failure(site: Site, err: Exception) -> Failure:

@@ -88,9 +88,7 @@ def read_session(session: Session) -> Scan:
             raise CohortError(f"{session[role]}: {msg}; resample one onto the other")
         if not np.allclose(affine, other_affine, atol=_AFFINE_TOLERANCE_MM):
             msg = f"its affine differs from that of {session[first].name}"
-            raise CohortError(
-                f"{session[role]}: {msg}; the images are not aligned, register or re-export them"
-            )
+            raise CohortError(f"{session[role]}: {msg}; the images are not aligned, register or re-export them")
         if role.is_label and not np.isin(other, (0.0, 1.0)).all():
             raise CohortError(f"{session[role]}: a mask must hold only 0 and 1; binarise it")
     return Scan({role: volume for role, (volume, _) in read.items()}, affine)

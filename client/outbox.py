@@ -41,9 +41,7 @@ class Outbox:
         """
         asked = self._asked()
         if asked.get(round_, base) != base:
-            raise ProtocolError(
-                f"round {round_} was begun from another model; a second answer would spend twice"
-            )
+            raise ProtocolError(f"round {round_} was begun from another model; a second answer would spend twice")
         if round_ in asked:
             return
         if asked and max(asked) > round_:

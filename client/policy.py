@@ -63,10 +63,7 @@ def decide(policy: Policy, run: Run, patients: int, past: Sequence[Past]) -> Non
     """
     _decide_kind(policy, run, patients)
     for mechanism in run.spending.mechanisms:
-        if (
-            isinstance(mechanism, SampledGaussian)
-            and mechanism.noise_multiplier < policy.min_noise_multiplier
-        ):
+        if isinstance(mechanism, SampledGaussian) and mechanism.noise_multiplier < policy.min_noise_multiplier:
             raise PolicyRefusal(
                 f"the noise multiplier {mechanism.noise_multiplier:g} is under the site's minimum of "
                 f"{policy.min_noise_multiplier:g}; lower epsilon or take fewer steps"
@@ -79,9 +76,7 @@ def decide(policy: Policy, run: Run, patients: int, past: Sequence[Past]) -> Non
 
 def _decide_kind(policy: Policy, run: Run, patients: int) -> None:
     if policy.recipes and run.recipe not in policy.recipes:
-        raise PolicyRefusal(
-            f"the recipe {run.recipe} is not among those allowed: {', '.join(policy.recipes)}"
-        )
+        raise PolicyRefusal(f"the recipe {run.recipe} is not among those allowed: {', '.join(policy.recipes)}")
     if patients < policy.min_patients:
         raise PolicyRefusal(
             f"the cohort has {patients} patients and the site's minimum is {policy.min_patients}; "

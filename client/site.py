@@ -84,9 +84,7 @@ class Site:
             try:
                 decide(policy, run, len(cohort.ids), past)
             except PolicyRefusal as err:
-                event = Refuse(
-                    run=run.run, site=self.name, by="site", round=0, code=err.code, reason=str(err)
-                )
+                event = Refuse(run=run.run, site=self.name, by="site", round=0, code=err.code, reason=str(err))
             else:
                 event = Reserve(
                     run=run.run,
@@ -134,9 +132,7 @@ class Site:
         event = known.event
         assert isinstance(event, Reserve)
         if (event.plan, event.cohort) != (digest(event_bytes(run)), self._commitment(cohort)):
-            raise ProtocolError(
-                f"run {run.run} was reserved with another plan or cohort; choose another seed"
-            )
+            raise ProtocolError(f"run {run.run} was reserved with another plan or cohort; choose another seed")
         write_durably(self._plan_file(run.run), event_bytes(run))  # a crash may have come before
         if not resume:
             if run.noise_source is not NoiseSource.SEEDED:

@@ -1,6 +1,6 @@
 """One round at a site: the recipe's site phase, every private step through the door."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from shared.privacy.randomness import Randomness, SeededRandomness, SystemRandom
 from shared.recipes.base import Arrays, GradientPhase, Recipe, Records, ReleasePhase, state_of
 
 Executed = SampledGaussian | NonPrivate
+Stream = Callable[..., torch.Generator]  # purpose -> generator of its own
 
 
 def randomness_for(run: Run, noise_seed: int | None, site: str, round_: int) -> Randomness:
@@ -24,9 +25,7 @@ def randomness_for(run: Run, noise_seed: int | None, site: str, round_: int) -> 
         ProtocolError: the run says its noise is seeded and there is no seed, or the other way round.
     """
     if (run.noise_source is SeededRandomness.source) != (noise_seed is not None):
-        raise ProtocolError(
-            f"the run declares {run.noise_source.value} noise; its engine was set up otherwise"
-        )
+        raise ProtocolError(f"the run declares {run.noise_source.value} noise; its engine was set up otherwise")
     if noise_seed is None:
         return SystemRandomness()
     return SeededRandomness(noise_seed, "noise", run.run, site, round_)
@@ -39,7 +38,7 @@ def train_round(
     patients: Sequence[Records],
     optimizer_state: Mapping[str, Tensor],
     randomness: Randomness,
-    public: torch.Generator,
+    stream: Stream,
 ) -> tuple[Arrays, Arrays, Executed]:
     """Run the site phase once; return the update, the optimiser's state and what was executed.
 
@@ -50,12 +49,14 @@ def train_round(
         patients: every patient's records; their number is the site's declared N.
         optimizer_state: from the site's last round, empty in the first.
         randomness: noise and patient draws.
-        public: latents and choice of records; no privacy rests on it.
+        stream: public draws by purpose: latents, choice of records; no privacy rests on it. Each patient
+            has streams of its own: were they shared, the un-noised half of the loss would tell how many
+            patients were drawn before.
     """
     if isinstance(recipe.phase, ReleasePhase):
-        arrays, executed = _release(recipe.phase, run, patients, randomness, public)
+        arrays, executed = _release(recipe.phase, run, patients, randomness, stream)
         return arrays, {}, executed
-    return _descend(recipe.phase, run, model, patients, optimizer_state, randomness, public)
+    return _descend(recipe.phase, run, model, patients, optimizer_state, randomness, stream)
 
 
 def _plan(run: Run) -> tuple[float, float, float]:
@@ -76,7 +77,7 @@ def _descend(
     patients: Sequence[Records],
     optimizer_state: Mapping[str, Tensor],
     randomness: Randomness,
-    public: torch.Generator,
+    stream: Stream,
 ) -> tuple[Arrays, Arrays, Executed]:
     noise_multiplier, rate, clip_norm = _plan(run)
     for name, network in model.items():
@@ -95,11 +96,14 @@ def _descend(
         randomness=randomness,
     )
     fakes = max(1, round(rate * len(patients))) * run.records_per_patient
-    for _ in range(run.steps_per_round):
-        optimizer.private_step(
-            lambda i: phase.patient_loss(model, patients[i].draw(run.records_per_patient, public), public),
-            phase.public_loss(model, fakes, public),
-        )
+    free = stream("free")
+    for step in range(run.steps_per_round):
+
+        def loss_of(index: int, step: int = step) -> Tensor:
+            own = stream("patient", step, index)
+            return phase.patient_loss(model, patients[index].draw(run.records_per_patient, own), own)
+
+        optimizer.private_step(loss_of, phase.public_loss(model, fakes, free))
         phase.project(model)
     return state_of(model, phase.moves), save_state(base), optimizer.executed()
 
@@ -109,14 +113,15 @@ def _release(
     run: Run,
     patients: Sequence[Records],
     randomness: Randomness,
-    public: torch.Generator,
+    stream: Stream,
 ) -> tuple[Arrays, Executed]:
     noise_multiplier, rate, clip_norm = _plan(run)
     mean = torch.zeros(phase.size)
-    for _ in range(run.steps_per_round):
+    for step in range(run.steps_per_round):
         door = GaussianSum([mean], clip_norm, noise_multiplier, randomness)
         for index in randomness.bernoulli(len(patients), rate).nonzero()[0]:
-            door.add([phase.statistic(patients[int(index)], public)])
+            own = stream("patient", step, int(index))
+            door.add([phase.statistic(patients[int(index)], own)])
         mean = mean + door.release()[0] / (rate * len(patients) * run.steps_per_round)
     steps = run.steps_per_round
     if noise_multiplier == 0:
@@ -126,6 +131,11 @@ def _release(
     )
 
 
-def public_generator(run: Run, site: str, round_: int) -> torch.Generator:
-    """Return the generator of a round's public draws."""
-    return torch.Generator().manual_seed(derive_seed(run.public_seed, "site", site, round_))
+def public_stream(run: Run, site: str, round_: int) -> Stream:
+    """Return the public draws of one round at one site, by purpose."""
+
+    def stream(*purpose: str | int) -> torch.Generator:
+        seed = derive_seed(run.public_seed, "site", site, round_, *purpose)
+        return torch.Generator().manual_seed(seed)
+
+    return stream

@@ -7,7 +7,7 @@ from typing import TypeVar
 from flwr.app import RecordDict
 from flwr.serverapp import Grid
 
-from server.exchange import ask
+from server.exchange import ask, connected
 from server.job import Job
 from shared.errors import PolicyRefusal, ProtocolError, WillisError
 from shared.ledger.events import Enrol, Refuse, Reserve, Run, Settle
@@ -27,6 +27,7 @@ from shared.messages import (
     unpack,
 )
 
+ARRIVAL_DEADLINE = 120.0  # seconds for all sites to be connected
 SITE_DEADLINE = 600.0  # seconds for a site to read its file list and its ledger
 AnyEvent = TypeVar("AnyEvent", Enrol, Reserve | Refuse, Settle)
 
@@ -51,7 +52,10 @@ def enrol(grid: Grid, job: Job, ledger: LedgerStore) -> list[Member]:
         ProtocolError: a site cannot take part, two call themselves the same, or a key changed.
     """
     request = EnrolRequest(recipe=job.recipe, variant=job.variant, preset=job.preset)
-    answers = _ask_all(grid, ENROL, {node: request for node in grid.get_node_ids()})
+    nodes = connected(grid, job.sites, deadline=ARRIVAL_DEADLINE)
+    if len(nodes) < job.sites:
+        raise ProtocolError(f"{len(nodes)} of {job.sites} sites are connected; start the others, then --resume")
+    answers = _ask_all(grid, ENROL, {node: request for node in nodes})
     members: dict[str, tuple[Member, SignedEvent]] = {}
     for node, signed in answers.items():
         event = signed.event
@@ -64,8 +68,6 @@ def enrol(grid: Grid, job: Job, ledger: LedgerStore) -> list[Member]:
         if event.site in members:
             raise ProtocolError(f"two nodes call themselves {event.site}; rename one")
         members[event.site] = Member(node, event), signed
-    if not members:
-        raise ProtocolError("no site is connected; start the sites first")
     for name in sorted(members):
         event, signed = members[name][0].enrol, members[name][1]
         ledger.append_once(signed, lambda known, event=event: known == event)  # type: ignore[misc]

@@ -3,10 +3,18 @@
 import time
 from collections.abc import Iterator, Mapping
 
-from flwr.app import RecordDict
+from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 POLL_SECONDS = 0.02
+
+
+def connected(grid: Grid, count: int, *, deadline: float) -> list[int]:
+    """Return the connected nodes, after waiting until there are `count` of them or the deadline passed."""
+    end = time.monotonic() + deadline
+    while len(nodes := list(grid.get_node_ids())) < count and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)
+    return nodes
 
 
 def ask(
@@ -21,10 +29,15 @@ def ask(
         group: label of the exchange in Flower's records.
         deadline: seconds to wait for the last answer.
     """
-    nodes = list(requests)
-    messages = [grid.create_message(requests[node], kind, node, group) for node in nodes]
-    waiting = {sent: node for sent, node in zip(grid.push_messages(messages), nodes, strict=True) if sent}
-    unsent = set(nodes) - set(waiting.values())
+    waiting: dict[str, int] = {}
+    unsent: list[int] = []
+    for node, content in requests.items():
+        # One at a time: Flower leaves out what it could not send, and does not say which.
+        sent = list(grid.push_messages([Message(content, node, kind, group_id=group)]))
+        if sent and sent[0]:
+            waiting[sent[0]] = node
+        else:
+            unsent.append(node)
     end = time.monotonic() + deadline
     while waiting and time.monotonic() < end:
         for reply in grid.pull_messages(list(waiting)):

@@ -21,6 +21,7 @@ class Job(BaseModel):
     epsilon: float | None = Field(gt=0)  # None: non-private, unsafe by name
     delta: float = Field(gt=0, lt=1)
     rounds: int = Field(ge=1)
+    sites: int = Field(ge=1)  # how many must be connected before enrolment
     noise_source: NoiseSource
     public_seed: int = Field(ge=0)
     pretrain: bool

@@ -83,19 +83,19 @@ class Recipe(ABC):
     """One synthesis system at one size."""
 
     name: ClassVar[str]
-    variants: ClassVar[tuple[str, ...]]  # the first is the default
+    variant: ClassVar[str]  # one class a variant
     presets: ClassVar[tuple[str, ...]] = ("small", "paper")
     roles: ClassVar[tuple[Role, ...]]  # what every session of a cohort must have
 
-    variant: str
     preset: str
     schedule: Schedule
     phase: SitePhase
+    sources: tuple[str, ...] = ("generator",)  # what `sample` can draw from; the first is the default
     pretraining: str = ""  # what `pretrain` trains on what public data; "" if it does nothing
 
     @abstractmethod
-    def __init__(self, variant: str, preset: str) -> None:
-        """Choose one of `variants` and `presets`."""
+    def __init__(self, preset: str) -> None:
+        """Choose one of `presets`."""
 
     @abstractmethod
     def records(self, scans: Sequence[Scan], seed: int) -> Records:
@@ -122,8 +122,8 @@ class Recipe(ABC):
         """Do the coordinator's free work after a round; `last` says no round follows."""
 
     @abstractmethod
-    def sample(self, model: nn.ModuleDict, count: int, seed: int) -> Iterator[Scan]:
-        """Yield `count` synthetic cases."""
+    def sample(self, model: nn.ModuleDict, count: int, seed: int, source: str = "") -> Iterator[Scan]:
+        """Yield `count` synthetic cases from one of `sources`, the first when none is named."""
 
 
 def state_of(model: nn.ModuleDict, networks: Sequence[str]) -> Arrays:

@@ -7,16 +7,14 @@ import shared.recipes
 from shared.errors import UsageError
 from shared.recipes.base import Recipe
 
-_INFRASTRUCTURE = {"base", "catalogue"}
 
-
-def catalogue() -> dict[str, type[Recipe]]:
-    """Return every recipe class by name; each module of this folder defines one, called `RECIPE`."""
-    found: dict[str, type[Recipe]] = {}
-    for module in pkgutil.iter_modules(shared.recipes.__path__):
-        if module.name not in _INFRASTRUCTURE:
-            recipe = importlib.import_module(f"shared.recipes.{module.name}").RECIPE
-            found[recipe.name] = recipe
+def catalogue() -> dict[str, dict[str, type[Recipe]]]:
+    """Return every recipe class by name and variant; a module that defines one calls it `RECIPE`."""
+    found: dict[str, dict[str, type[Recipe]]] = {}
+    for module in sorted(pkgutil.iter_modules(shared.recipes.__path__), key=lambda m: m.name):
+        recipe = getattr(importlib.import_module(f"shared.recipes.{module.name}"), "RECIPE", None)
+        if recipe is not None:
+            found.setdefault(recipe.name, {})[recipe.variant] = recipe
     return found
 
 
@@ -29,10 +27,11 @@ def load(name: str, variant: str | None, preset: str) -> Recipe:
     known = catalogue()
     if name not in known:
         raise UsageError(f"recipe {name!r} is unknown; choose one of: {', '.join(sorted(known))}")
-    recipe = known[name]
-    variant = variant or recipe.variants[0]
-    if variant not in recipe.variants:
-        raise UsageError(f"{name} has no variant {variant!r}; choose one of: {', '.join(recipe.variants)}")
+    variants = known[name]
+    variant = variant or next(iter(variants))
+    if variant not in variants:
+        raise UsageError(f"{name} has no variant {variant!r}; choose one of: {', '.join(variants)}")
+    recipe = variants[variant]
     if preset not in recipe.presets:
         raise UsageError(f"{name} has no preset {preset!r}; choose one of: {', '.join(recipe.presets)}")
-    return recipe(variant, preset)
+    return recipe(preset)

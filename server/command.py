@@ -1,0 +1,24 @@
+"""`willis sample`: more synthetic cases from a finished run."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--count", default=100, show_default=True, type=click.IntRange(min=1), help="Cases to draw.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Other seeds, other cases.")
+@click.option("--source", help="What draws them, where a recipe has several (calibrated: simulator, generator).")
+@click.option("--unsafe-non-private", is_flag=True, help="Draw from a run without noise, to look at only.")
+def sample(run: Path, out: Path, count: int, seed: int, source: str | None, unsafe_non_private: bool) -> None:
+    """Draw COUNT more cases from the finished run RUN into the new folder OUT.
+
+    Sampling reads no patient: it costs no privacy budget, however many cases are drawn.
+    """
+    from server.sampling import draw_more
+
+    draw_more(run, out, count=count, seed=seed, source=source or "", unsafe=unsafe_non_private)
+    click.echo(f"wrote     {count} cases to {out}")
+    click.echo(f"next      look at {out / 'contact-sheet.png'}; willis evaluate {out} --help")

@@ -1,0 +1,131 @@
+"""Recipe `lesions-3d`: 3D stroke lesion masks by a WGAN-GP (Platscher et al., 2020, appendix A.4).
+
+Every mask is averaged onto a 32³ grid of 4 mm cells centred on the lesion. The gradient penalty interpolates
+between a patient's mask and fakes, so it lies inside the private phase.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from shared.errors import UsageError
+from shared.imaging.lesion_grid import from_grid, to_grid
+from shared.imaging.scan import Role, Scan
+from shared.models.lesion_gan import PAPER, SMALL, build_critic, build_generator
+from shared.phantoms.lesions import simulate_lesions
+from shared.privacy.randomness import derive_seed
+from shared.recipes.base import Progress, Recipe, Schedule
+from shared.recipes.wasserstein import CriticPhase, Objective, generate, move_generator, pretrain
+
+POOL = 400  # public phantoms made for pre-training
+OUTPUT_MM = 2.0  # voxel edge of published masks
+MIN_VOXELS = 20  # smaller lesions are drawn again (Platscher et al., 2020, section 2.3)
+
+
+class LesionRecords:
+    """A patient's masks, one a session, on the grid."""
+
+    def __init__(self, grids: Tensor) -> None:
+        """Keep `grids` (sessions, 1, 32, 32, 32)."""
+        self._grids = grids
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Return (count, 1, 32, 32, 32): masks of this patient, flipped at random along each axis."""
+        chosen = self._grids[torch.randint(len(self._grids), (count,), generator=generator)]
+        flips = torch.rand(count, 3, generator=generator) < 0.5
+        turned = (g.flip([a + 1 for a in range(3) if f[a]]) for g, f in zip(chosen, flips, strict=True))
+        return torch.stack(list(turned))
+
+
+class Lesions3D(Recipe):
+    """See the module."""
+
+    name = "lesions-3d"
+    variant = "wgan-gp"
+    roles = (Role.LESION,)
+
+    def __init__(self, preset: str) -> None:
+        self.preset = preset
+        self._size = PAPER if preset == "paper" else SMALL
+        rate = 1e-4 if preset == "paper" else 5e-4
+        self._objective = Objective(
+            penalty=10.0,
+            weight_bound=None,
+            critic_optimizer=partial(Adam, lr=rate, betas=(0.0, 0.9)),
+            generator_optimizer=partial(Adam, lr=rate, betas=(0.0, 0.9)),
+            generator_steps=1,
+            generator_batch=8 if preset == "paper" else 16,
+        )
+        self.phase = CriticPhase(self._objective)
+        self.schedule = Schedule(rounds=60, steps=5, sampling_rate=0.25, clip_norm=1.0, records=2)
+        self._pretraining_steps = 2000 if preset == "paper" else 150
+        self.pretraining = (
+            f"generator and critic on {POOL} public lesion phantoms, {self._pretraining_steps} steps"
+        )
+
+    def records(self, scans: Sequence[Scan], seed: int) -> LesionRecords:
+        """See `Recipe.records`; a patient's empty mask has nothing to learn from and is refused."""
+        grids = [to_grid(scan.volumes[Role.LESION], scan.spacing) for scan in scans]
+        return LesionRecords(torch.from_numpy(np.stack(grids))[:, None])
+
+    def build(self, seed: int) -> nn.ModuleDict:
+        """See `Recipe.build`."""
+        generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
+        return nn.ModuleDict(
+            {
+                "generator": build_generator(self._size, generator),
+                "critic": build_critic(self._size, generator),
+            }
+        )
+
+    def pretrain(self, model: nn.ModuleDict, seed: int, progress: Progress) -> None:
+        """Train both networks on public phantoms, whose shapes differ from hospitals' on purpose."""
+        pool = LesionRecords(torch.from_numpy(simulate_lesions(POOL, np.random.default_rng(seed)))[:, None])
+        pretrain(
+            model,
+            self._objective,
+            pool.draw,
+            steps=self._pretraining_steps,
+            critic_steps=self.schedule.steps,
+            seed=seed,
+            progress=progress,
+        )
+
+    def coordinator_optimizer(self, model: nn.ModuleDict) -> Optimizer:
+        """Return the generator's optimiser."""
+        return self._objective.generator_optimizer(list(model["generator"].parameters()))
+
+    def receive(self, model: nn.ModuleDict, average: Mapping[str, Tensor], noise_std: float) -> None:
+        """Take the averaged critic."""
+        model.load_state_dict(average, strict=False)
+
+    def coordinate(
+        self, model: nn.ModuleDict, optimizer: Optimizer | None, seed: int, last: bool, progress: Progress
+    ) -> None:
+        """Move the generator."""
+        assert optimizer is not None
+        random = torch.Generator().manual_seed(seed)
+        move_generator(model, optimizer, self._objective, random, self._objective.generator_steps)
+
+    def sample(self, model: nn.ModuleDict, count: int, seed: int, source: str = "") -> Iterator[Scan]:
+        """Yield masks at `OUTPUT_MM`, each with at least `MIN_VOXELS` voxels of the grid."""
+        random = torch.Generator().manual_seed(seed)
+        made = tries = 0
+        while made < count:
+            with torch.no_grad():
+                batch = generate(model, 16, random).numpy()[:, 0]
+            tries += len(batch)
+            if tries > 100 * (count + 16):
+                raise UsageError(f"{made} of {count} masks in {tries} draws have {MIN_VOXELS} voxels")
+            for occupancy in batch:
+                if (occupancy > 0.5).sum() >= MIN_VOXELS and made < count:
+                    mask, affine = from_grid(occupancy, spacing_mm=OUTPUT_MM)
+                    made += 1
+                    yield Scan({Role.LESION: mask.astype(np.float32)}, affine)
+
+
+RECIPE = Lesions3D

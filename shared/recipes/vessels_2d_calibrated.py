@@ -1,0 +1,158 @@
+"""Recipe `vessels-2d`, variant `calibrated`: one release of statistics calibrates the public simulator.
+
+Each site releases the noisy sum of one bounded vector a patient (histograms of intensity, radius, vessel
+fraction, noise, ...). The coordinator fits the public simulator's parameters to it and trains a generator on
+what the fitted simulator draws; both are post-processing. With few patients this is by far the best use of a
+budget: the noise is spread over a hundred numbers, once. More rounds repeat the release and average it, at
+the same total cost.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from shared.imaging.scan import Scan
+from shared.imaging.vessel_statistics import STATISTICS_DIM, STATISTICS_NORM_BOUND, vessel_statistics
+from shared.phantoms.calibration import Calibration, calibrate
+from shared.phantoms.vessels import NAMES, simulate
+from shared.privacy.randomness import derive_seed
+from shared.recipes.base import Progress, Recipe, Records, ReleasePhase, Schedule
+from shared.recipes.vessel_records import EDGE, ROLES, VesselRecords, as_scans, records
+from shared.recipes.vessels_2d_wgan import build, drawn, objective, phantom_patches
+from shared.recipes.wasserstein import pretrain
+
+PATCHES_PER_PHANTOM = 2  # in a data set: more phantoms, fewer patches each, so that cases differ
+
+
+class StatisticsPhase(ReleasePhase):
+    """Every patient's statistics, once."""
+
+    size = STATISTICS_DIM
+
+    def statistic(self, records: Records, generator: torch.Generator) -> Tensor:
+        """Return `vessel_statistics` of all patches of a patient."""
+        assert isinstance(records, VesselRecords)
+        return torch.from_numpy(vessel_statistics(records.all()))
+
+
+class _Released(nn.Module):
+    """What was learnt, as buffers, so that it lies in the checkpoint beside the networks."""
+
+    total: Tensor
+    rounds: Tensor
+    noise_std: Tensor
+    mean: Tensor
+    covariance: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("total", torch.zeros(STATISTICS_DIM, dtype=torch.float64))
+        self.register_buffer("rounds", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("noise_std", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(len(NAMES), dtype=torch.float64))
+        self.register_buffer("covariance", torch.zeros(len(NAMES), len(NAMES), dtype=torch.float64))
+
+    @property
+    def calibration(self) -> Calibration:
+        """The fitted simulator."""
+        return Calibration(self.mean.numpy(), self.covariance.numpy())
+
+
+class VesselsCalibrated(Recipe):
+    """See the module."""
+
+    name = "vessels-2d"
+    variant = "calibrated"
+    roles = ROLES
+    sources = ("simulator", "generator")
+
+    def __init__(self, preset: str) -> None:
+        self.preset = preset
+        self.phase = StatisticsPhase()
+        self.schedule = Schedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=STATISTICS_NORM_BOUND, records=1)
+        self._pool, self._phantoms, self._steps = (800, 100, 150) if preset == "small" else (1500, 400, 2000)
+        self.pretraining = "nothing; the public vessel simulator is what the statistics calibrate"
+
+    def records(self, scans: Sequence[Scan], seed: int) -> VesselRecords:
+        """See `Recipe.records`."""
+        return records(scans, self.preset, seed)
+
+    def build(self, seed: int) -> nn.ModuleDict:
+        """See `Recipe.build`."""
+        model = build(self.preset, seed)
+        model["released"] = _Released()
+        return model
+
+    def receive(self, model: nn.ModuleDict, average: Mapping[str, Tensor], noise_std: float) -> None:
+        """Add a release to those of earlier rounds."""
+        released = _released(model)
+        released.total += average["statistics"].double()
+        released.rounds += 1
+        released.noise_std.fill_(noise_std)
+
+    def coordinate(
+        self, model: nn.ModuleDict, optimizer: Optimizer | None, seed: int, last: bool, progress: Progress
+    ) -> None:
+        """After the last release, fit the simulator and train the generator on its output."""
+        if not last:
+            return
+        released = _released(model)
+        rounds = int(released.rounds)
+        target = (released.total / rounds).numpy()
+        noise_std = float(released.noise_std) / rounds**0.5
+        rng = np.random.default_rng(derive_seed(seed, "calibrate"))
+        fitted = calibrate(
+            target,
+            noise_std,
+            rng,
+            self._pool,
+            EDGE[self.preset],
+            lambda done: progress("calibration", int(100 * done), 100),
+        )
+        released.mean.copy_(torch.from_numpy(fitted.mean))
+        released.covariance.copy_(torch.from_numpy(fitted.covariance))
+        self._train_generator(model, fitted, seed, progress)
+
+    def sample(self, model: nn.ModuleDict, count: int, seed: int, source: str = "") -> Iterator[Scan]:
+        """Yield patches of the fitted simulator, or of the generator trained on it."""
+        if source == "generator":
+            return as_scans(drawn(model, count, seed))
+        return as_scans(self._simulated(model, count, seed))
+
+    def _simulated(
+        self, model: nn.ModuleDict, count: int, seed: int
+    ) -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+        rng = np.random.default_rng(derive_seed(seed, "sample"))
+        fitted = _released(model).calibration
+        made = 0
+        while made < count:
+            (theta,) = fitted.draw(1, rng)
+            patches = simulate(theta, min(PATCHES_PER_PHANTOM, count - made), EDGE[self.preset], rng)
+            made += len(patches)
+            yield from patches
+
+    def _train_generator(self, model: nn.ModuleDict, fitted: Calibration, seed: int, progress: Progress) -> None:
+        thetas = fitted.draw(self._phantoms, np.random.default_rng(derive_seed(seed, "thetas")))
+        pool = phantom_patches(thetas, EDGE[self.preset], derive_seed(seed, "phantoms"))
+        pretrain(
+            model,
+            objective(self.preset),
+            lambda n, random: pool[torch.randint(len(pool), (n,), generator=random)],
+            steps=self._steps,
+            critic_steps=2,
+            seed=seed,
+            progress=progress,
+            label="generator on the fitted simulator",
+        )
+
+
+def _released(model: nn.ModuleDict) -> _Released:
+    released = model["released"]
+    assert isinstance(released, _Released)
+    return released
+
+
+RECIPE = VesselsCalibrated

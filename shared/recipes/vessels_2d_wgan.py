@@ -1,0 +1,124 @@
+"""Recipe `vessels-2d`, variant `wgan`: the DP-WGAN of Kossen et al. (2022), with the patient as the unit.
+
+At paper size it is the paper's: weights clipped to ±0.01, RMSprop at 5e-5, five critic steps a generator
+step, but each on a fresh draw of patients. The small size has a gradient penalty and Adam, which learn more
+in the few steps a laptop makes. Expect static at small ε with few patients: use `calibrated` there.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer, RMSprop
+
+from shared.imaging.scan import Scan
+from shared.models.vessel_gan import PAPER, SMALL, VesselCritic, VesselGenerator, initialise
+from shared.phantoms.vessels import draw_parameters, simulate
+from shared.privacy.randomness import derive_seed
+from shared.recipes.base import Progress, Recipe, Schedule
+from shared.recipes.vessel_records import EDGE, ROLES, VesselRecords, as_scans, records
+from shared.recipes.wasserstein import CriticPhase, Objective, generate, move_generator, pretrain
+
+PHANTOMS = 150  # public phantoms made for pre-training, 16 patches each
+
+
+def objective(preset: str) -> Objective:
+    """Return how critic and generator move at one size."""
+    if preset == "paper":
+        move = partial(RMSprop, lr=5e-5)
+        return Objective(0.0, 0.01, move, move, generator_steps=1, generator_batch=32)
+    move_small = partial(Adam, lr=3e-4, betas=(0.0, 0.9))
+    return Objective(10.0, None, move_small, move_small, generator_steps=2, generator_batch=32)
+
+
+def build(preset: str, seed: int) -> nn.ModuleDict:
+    """Return generator and critic with weights drawn from `seed`."""
+    size = PAPER if preset == "paper" else SMALL
+    model = nn.ModuleDict({"generator": VesselGenerator(size), "critic": VesselCritic(size)})
+    initialise(model, torch.Generator().manual_seed(derive_seed(seed, "weights")))
+    return model
+
+
+def phantom_patches(thetas: np.ndarray[tuple[int, int], np.dtype[np.float64]], edge: int, seed: int) -> Tensor:
+    """Return (16·n, 2, edge, edge) patches of the public simulator for n rows of parameters."""
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(np.concatenate([simulate(theta, 16, edge, rng) for theta in thetas]))
+
+
+class VesselsWgan(Recipe):
+    """See the module."""
+
+    name = "vessels-2d"
+    variant = "wgan"
+    roles = ROLES
+
+    def __init__(self, preset: str) -> None:
+        self.preset = preset
+        self._objective = objective(preset)
+        self.phase = CriticPhase(self._objective)
+        self.schedule = (
+            Schedule(rounds=64_050, steps=5, sampling_rate=0.25, clip_norm=1.0, records=32)
+            if preset == "paper"
+            else Schedule(rounds=30, steps=10, sampling_rate=0.25, clip_norm=1.0, records=8)
+        )
+        self._steps = 200 if preset == "small" else 2000
+        self.pretraining = (
+            f"generator and critic on {PHANTOMS} phantoms of the public vessel simulator, {self._steps} steps"
+        )
+
+    def records(self, scans: Sequence[Scan], seed: int) -> VesselRecords:
+        """See `Recipe.records`."""
+        return records(scans, self.preset, seed)
+
+    def build(self, seed: int) -> nn.ModuleDict:
+        """See `Recipe.build`."""
+        return build(self.preset, seed)
+
+    def pretrain(self, model: nn.ModuleDict, seed: int, progress: Progress) -> None:
+        """Train both networks on public phantoms, whose family differs from hospitals' on purpose."""
+        thetas = draw_parameters(PHANTOMS, np.random.default_rng(derive_seed(seed, "thetas")))
+        pool = phantom_patches(thetas, EDGE[self.preset], derive_seed(seed, "phantoms"))
+        pretrain(
+            model,
+            self._objective,
+            lambda n, random: pool[torch.randint(len(pool), (n,), generator=random)],
+            steps=self._steps,
+            critic_steps=2,
+            seed=seed,
+            progress=progress,
+        )
+
+    def coordinator_optimizer(self, model: nn.ModuleDict) -> Optimizer:
+        """Return the generator's optimiser."""
+        return self._objective.generator_optimizer(list(model["generator"].parameters()))
+
+    def receive(self, model: nn.ModuleDict, average: Mapping[str, Tensor], noise_std: float) -> None:
+        """Take the averaged critic."""
+        model.load_state_dict(average, strict=False)
+
+    def coordinate(
+        self, model: nn.ModuleDict, optimizer: Optimizer | None, seed: int, last: bool, progress: Progress
+    ) -> None:
+        """Move the generator."""
+        assert optimizer is not None
+        random = torch.Generator().manual_seed(seed)
+        move_generator(model, optimizer, self._objective, random, self._objective.generator_steps)
+
+    def sample(self, model: nn.ModuleDict, count: int, seed: int, source: str = "") -> Iterator[Scan]:
+        """Yield generated patches."""
+        return as_scans(drawn(model, count, seed))
+
+
+def drawn(
+    model: nn.ModuleDict, count: int, seed: int
+) -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+    """Yield `count` patches (2, edge, edge) of the model's generator."""
+    random = torch.Generator().manual_seed(seed)
+    for start in range(0, count, 64):
+        with torch.no_grad():
+            yield from generate(model, min(64, count - start), random).numpy()
+
+
+RECIPE = VesselsWgan

@@ -1,0 +1,128 @@
+"""What recipes with a Wasserstein critic share: the critic's phase at the sites, the generator's steps at the
+coordinator, pre-training on public data (Arjovsky et al., 2017; Gulrajani et al., 2017).
+
+The critic reads patients, so its real half and its gradient penalty (which interpolates towards real records)
+go through the door, patient by patient. Its fake half and the generator's step read none: they are free.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from shared.models.gradient_penalty import gradient_penalty
+from shared.recipes.base import GradientPhase, Progress
+
+PublicData = Callable[[int, torch.Generator], Tensor]  # count -> records from a public simulator
+MakeOptimizer = Callable[[Sequence[nn.Parameter]], Optimizer]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """How the critic is kept Lipschitz, and how each side moves."""
+
+    penalty: float  # λ of the gradient penalty; 0 for none
+    weight_bound: float | None  # weights are clipped to ± this after each step; None for not
+    critic_optimizer: MakeOptimizer
+    generator_optimizer: MakeOptimizer
+    generator_steps: int  # a round
+    generator_batch: int
+
+
+class CriticPhase(GradientPhase):
+    """The sites move the critic against a generator that stands still for the round."""
+
+    reads = ("generator", "critic")
+    moves = ("critic",)
+
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
+
+    def optimizer(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
+        """See `GradientPhase.optimizer`."""
+        return self._objective.critic_optimizer(parameters)
+
+    def patient_loss(self, model: nn.ModuleDict, records: Tensor, generator: torch.Generator) -> Tensor:
+        """Return -E critic(real) + λ·penalty over one patient's records."""
+        critic = model["critic"]
+        loss: Tensor = -critic(records).mean()
+        if self._objective.penalty:
+            fakes = _fakes(model, len(records), generator)
+            loss = loss + self._objective.penalty * gradient_penalty(critic, records, fakes, generator)
+        return loss
+
+    def public_loss(self, model: nn.ModuleDict, count: int, generator: torch.Generator) -> Tensor:
+        """Return E critic(fake): a fixed number of fakes, no patient."""
+        loss: Tensor = model["critic"](_fakes(model, count, generator)).mean()
+        return loss
+
+    def project(self, model: nn.ModuleDict) -> None:
+        """Clip the critic's weights where the objective says so."""
+        bound = self._objective.weight_bound
+        if bound is not None:
+            with torch.no_grad():
+                for parameter in model["critic"].parameters():
+                    parameter.clamp_(-bound, bound)
+
+
+def move_generator(
+    model: nn.ModuleDict, optimizer: Optimizer, objective: Objective, generator: torch.Generator, steps: int
+) -> None:
+    """Make `steps` of the generator against the critic as it stands: post-processing, free."""
+    model["critic"].requires_grad_(False)
+    model["generator"].requires_grad_(True)
+    for _ in range(steps):
+        loss = -model["critic"](generate(model, objective.generator_batch, generator)).mean()
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+
+
+def pretrain(
+    model: nn.ModuleDict,
+    objective: Objective,
+    data: PublicData,
+    *,
+    steps: int,
+    critic_steps: int,
+    seed: int,
+    progress: Progress,
+    label: str = "pre-training on public phantoms",
+) -> None:
+    """Train both networks on public data: each generator step follows `critic_steps` of the critic."""
+    generator = torch.Generator().manual_seed(seed)
+    phase = CriticPhase(objective)
+    critic_optimizer = objective.critic_optimizer(list(model["critic"].parameters()))
+    generator_optimizer = objective.generator_optimizer(list(model["generator"].parameters()))
+    for step in range(steps):
+        progress(label, step, steps)
+        model["critic"].requires_grad_(True)
+        model["generator"].requires_grad_(False)
+        for _ in range(critic_steps):
+            records = data(objective.generator_batch, generator)
+            loss = phase.patient_loss(model, records, generator)
+            loss = loss + phase.public_loss(model, len(records), generator)
+            critic_optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            critic_optimizer.step()
+            phase.project(model)
+        move_generator(model, generator_optimizer, objective, generator, 1)
+    progress(label, steps, steps)
+
+
+def generate(model: nn.ModuleDict, count: int, generator: torch.Generator) -> Tensor:
+    """Return `count` records of the model's generator, from latent noise drawn with `generator`."""
+    drawing: _Drawing = model["generator"]  # type: ignore[assignment]  # every generator here can draw
+    return drawing.draw(count, generator)
+
+
+class _Drawing(Protocol):
+    def draw(self, n: int, generator: torch.Generator) -> Tensor: ...
+
+
+def _fakes(model: nn.ModuleDict, count: int, generator: torch.Generator) -> Tensor:
+    with torch.no_grad():
+        return generate(model, count, generator)

@@ -1,0 +1,76 @@
+"""`willis simulate`: a federation of hospitals on one machine, from cohorts to a published data set."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+_EPILOG = """\b
+Sites are the folders of DIR that hold a cohort: DIR/<site>/sub-<patient>/anat/... or DIR/<site>/cohort.csv.
+What a site allows is in DIR/<site>/policy.toml (made on first use); what it spent is in DIR/<site>/.willis.
+
+\b
+Examples:
+  willis simulate run --recipe vessels-2d --cohorts cohorts --epsilon 8 --delta 1e-5 --seed 1
+  willis simulate run --recipe lesions-3d --cohorts cohorts --epsilon 8 --rounds 40 --seed 1
+  willis simulate run --resume
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--recipe", default="vessels-2d", show_default=True, help="What to synthesise.")
+@click.option("--variant", help="Variant of the recipe; its default when not given.")
+@click.option(
+    "--cohorts",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of the hospitals' folders.",
+)
+@click.option("--preset", default="small", show_default=True, help="small: a laptop; paper: the paper's sizes.")
+@click.option("--epsilon", type=float, help="Most the run may cost any patient, at --delta, add/remove, by PLD.")
+@click.option("--delta", type=float, default=1e-5, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), help="Rounds; the recipe's default when not given.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Repeat everything, noise included; the run is then a simulation. Without it, noise comes from the "
+    "operating system and cannot be repeated.",
+)
+@click.option("--engine", type=click.Choice(["embedded", "ray"]), default="embedded", show_default=True)
+@click.option(
+    "--pretrain",
+    type=click.Choice(["phantoms", "none"]),
+    help="Public pre-training, which costs no epsilon; on in small, off in paper unless given.",
+)
+@click.option("--count", default=200, show_default=True, type=click.IntRange(min=1), help="Cases to publish.")
+@click.option("--resume", is_flag=True, help="Continue the run in OUT; all other settings come from it.")
+@click.option("--unsafe-non-private", is_flag=True, help="No noise: nothing may be published from the run.")
+def simulate(
+    out: Path,
+    recipe: str,
+    variant: str | None,
+    cohorts: Path | None,
+    preset: str,
+    epsilon: float | None,
+    delta: float,
+    rounds: int | None,
+    seed: int | None,
+    engine: Literal["embedded", "ray"],
+    pretrain: str | None,
+    count: int,
+    resume: bool,
+    unsafe_non_private: bool,
+) -> None:
+    """Train a federation of hospitals on one machine and publish a private, labelled data set in OUT.
+
+    Leaves OUT/ledger, OUT/checkpoints, OUT/dataset and OUT/report/{report.json,index.html}.
+    """
+    from simulations.federation import Asked, resume_run, start_run
+
+    if resume:
+        resume_run(out, engine)
+        return
+    if cohorts is None:
+        raise click.UsageError("Missing option '--cohorts': the folder of the hospitals' folders.")
+    asked = Asked(recipe, variant, preset, epsilon, delta, rounds, seed, pretrain, count, unsafe_non_private)
+    start_run(out, cohorts, asked, engine)

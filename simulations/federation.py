@@ -1,0 +1,178 @@
+"""A simulated federation from start to data set: check the cohorts, run the engine, publish, report."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+from rich.console import Console
+
+from client.app import records_of
+from client.cohort import find_cohort, is_site
+from client.policy import POLICY_FILE
+from server.coordinator import RunFolder, load_model
+from server.job import Job
+from server.ledger_export import export_ledger
+from server.publication import publish
+from server.report import write_report
+from shared.errors import CohortError, PolicyRefusal, UsageError
+from shared.files import write_durably
+from shared.privacy.events import NoiseSource
+from shared.privacy.randomness import derive_seed
+from shared.recipes.base import Progress, Recipe
+from shared.recipes.catalogue import load
+from simulations.bars import bars
+from simulations.engines import Engine, run_engine
+
+POLICY = """\
+# What this site allows; edit freely, it wins over anything a coordinator asks.
+# Written by `willis simulate`: generous, because everything stays on one machine.
+max_epsilon = 20.0          # over all runs that use this cohort: patient, add/remove, PLD
+delta = 1e-5                # at this delta
+min_noise_multiplier = 0.3
+min_patients = 3
+recipes = []                # empty: any
+allow_seeded_noise = true   # a real hospital says false
+allow_non_private = true    # a real hospital says false
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `willis simulate` was asked for."""
+
+    recipe: str
+    variant: str | None
+    preset: str
+    epsilon: float | None
+    delta: float
+    rounds: int | None
+    seed: int | None
+    pretrain: str | None
+    count: int
+    unsafe_non_private: bool
+
+
+class _Simulation(BaseModel):
+    """What only a simulation knows, kept beside the run for `--resume`: never part of what is published."""
+
+    cohorts: Path
+    seed: int | None
+
+
+def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine) -> None:
+    """Start a run in the empty folder `out` and take it to its data set and report."""
+    recipe = load(asked.recipe, asked.variant, asked.preset)
+    job = _job(asked, recipe, sites=len(find_sites(cohorts)))
+    folder = RunFolder(out)
+    with bars() as progress:
+        _check_cohorts(find_sites(cohorts), recipe, job, progress)
+        folder.begin(job)
+        kept = _Simulation(cohorts=cohorts.resolve(), seed=asked.seed)
+        write_durably(_kept_file(out), kept.model_dump_json(indent=2).encode() + b"\n")
+        _conduct(folder, job, kept, engine, progress)
+    _say_what_next(out, job)
+
+
+def resume_run(out: Path, engine: Engine) -> None:
+    """Continue the run in `out`, with the settings it was started with."""
+    folder = RunFolder(out)
+    job = folder.job()
+    try:
+        kept = _Simulation.model_validate_json(_kept_file(out).read_bytes())
+    except (OSError, ValueError) as err:
+        raise UsageError(f"{_kept_file(out)}: missing or damaged; restore it, it holds the seed") from err
+    with bars() as progress:
+        _check_cohorts(find_sites(kept.cohorts), load(job.recipe, job.variant, job.preset), job, progress)
+        _conduct(folder, job, kept, engine, progress)
+    _say_what_next(out, job)
+
+
+def find_sites(cohorts: Path) -> list[Path]:
+    """Return the site folders under `cohorts`, in order of name.
+
+    Raises:
+        CohortError: there are none.
+    """
+    sites = [path for path in sorted(cohorts.iterdir()) if path.is_dir() and is_site(path)]
+    if not sites:
+        raise CohortError(f"{cohorts}: no sites here; expected {cohorts.name}/<site>/sub-<patient>/anat/...")
+    return sites
+
+
+def _job(asked: Asked, recipe: Recipe, sites: int) -> Job:
+    if asked.unsafe_non_private == (asked.epsilon is not None):
+        raise UsageError("give either --epsilon or --unsafe-non-private: noise is a choice made by name")
+    seeded = asked.seed is not None
+    pretrain = {"phantoms": True, "none": False, None: asked.preset == "small"}[asked.pretrain]
+    return Job(
+        recipe=recipe.name,
+        variant=recipe.variant,
+        preset=recipe.preset,
+        epsilon=asked.epsilon,
+        delta=asked.delta,
+        rounds=asked.rounds or recipe.schedule.rounds,
+        sites=sites,
+        noise_source=NoiseSource.SEEDED if seeded else NoiseSource.SYSTEM,
+        # Derived, so that what the ledger publishes is not the seed of the noise.
+        public_seed=derive_seed(asked.seed, "public") if asked.seed is not None else secrets.randbits(63),
+        pretrain=pretrain,
+        cases=asked.count,
+        nonce="" if seeded else secrets.token_hex(16),
+    )
+
+
+def _check_cohorts(sites: Sequence[Path], recipe: Recipe, job: Job, progress: Progress) -> None:
+    """Read every cohort before anything starts, so that errors name files here, where a person may see them."""
+    seen: dict[str, Path] = {}
+    for done, site in enumerate(sites):
+        progress("reading cohorts", done, len(sites))
+        for patient in find_cohort(site, recipe.roles).ids:
+            if patient in seen:
+                raise CohortError(
+                    f"patient {patient} is at two sites, {seen[patient]} and {site}; keep it at one, "
+                    "or its privacy cost would be counted once and spent twice"
+                )
+            seen[patient] = site
+        if not (site / POLICY_FILE).exists():
+            write_durably(site / POLICY_FILE, POLICY.encode())
+        records_of(site, job.recipe, job.variant, job.preset, job.public_seed)
+    progress("reading cohorts", len(sites), len(sites))
+
+
+def _conduct(folder: RunFolder, job: Job, kept: _Simulation, engine: Engine, progress: Progress) -> None:
+    try:
+        run_engine(engine, folder.path, find_sites(kept.cohorts), kept.seed, progress)
+    except PolicyRefusal:
+        ledger = folder.open_ledger()
+        export_ledger(ledger, folder.ledger_file.parent, folder.identity)
+        ledger.close()
+        write_report(folder.path)
+        raise
+    progress("report", 0, 1)
+    write_report(folder.path)
+    if job.epsilon is not None and not (folder.path / "dataset").exists():
+        recipe, model, run = load_model(folder)
+        cases = recipe.sample(model, job.cases, derive_seed(run.public_seed, "dataset"))
+        ledger = folder.open_ledger()
+        publish(folder.path, folder.path / "dataset", cases, coordinator=folder.identity, store=ledger)
+        ledger.close()
+    progress("report", 1, 1)
+
+
+def _kept_file(out: Path) -> Path:
+    return out / "simulation.json"
+
+
+def _say_what_next(out: Path, job: Job) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"report    {out / 'report' / 'index.html'}")
+    if job.epsilon is None:
+        console.print("data set  none: a run without noise may not be published")
+        console.print(f"next      willis sample {out} SAMPLES --count 50 --unsafe-non-private   # to look at")
+        return
+    console.print(f"data set  {out / 'dataset'} ({job.cases} cases; see contact-sheet.png, README.md)")
+    console.print(f"ledger    {out / 'ledger'}")
+    console.print(f"next      willis audit verify {out}")
+    console.print(f"          willis sample {out} MORE --count 1000   # free: post-processing")
