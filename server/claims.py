@@ -5,14 +5,12 @@ point do not change the bytes of a report.
 """
 
 import math
-from collections.abc import Callable, Sequence
 
 from shared.canonical import Json
 from shared.ledger.events import Cap
-from shared.privacy.accounting import PrivacyCost, format_epsilon
-from shared.privacy.events import Relation, Spending, Unit
+from shared.privacy.accounting import PrivacyCost
+from shared.privacy.events import Relation, Unit
 
-Pricer = Callable[[Sequence[Spending], float], PrivacyCost]  # spendings on one cohort, delta -> cost
 Claim = dict[str, Json]
 
 _GRID = 1e6
@@ -44,12 +42,12 @@ def left_claim(cap: Cap, spent: PrivacyCost) -> Claim:
     Epsilons do not add up exactly: what is left says how near the cap is, not what may be added.
     """
     known = claim(spent)
-    if not isinstance(known["epsilon"], float):
-        return known | {"text": "nothing left: the spending has no finite ε"}
-    left = math.floor((cap.epsilon - known["epsilon"]) * _GRID + _SLACK) / _GRID
+    meaning = str(spent)[str(spent).index(" (") :]
+    if not math.isfinite(spent.epsilon):
+        return known | {"text": f"none left{meaning}"}
+    left = math.floor((cap.epsilon - round_up(spent.epsilon)) * _GRID + _SLACK) / _GRID
     shown = math.floor(left * 100 + 1e-6) / 100
-    rest = known["text"][len(f"ε = {format_epsilon(spent.epsilon)}") :]  # type: ignore[index]
-    return known | {"epsilon": left, "text": f"ε = {shown:.2f} below the cap{rest}"}
+    return known | {"epsilon": left, "text": f"ε = {shown:.2f} below the cap{meaning}"}
 
 
 def membership(cost: PrivacyCost) -> dict[str, Json]:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from server.dataset_cases import Case
-from server.dataset_files import LICENCE, privacy_claims
+from server.dataset_claims import privacy_claims
+from server.dataset_files import LICENCE
 from server.dataset_seal import NAMESPACE
-from server.ledger_export import SignedHead
-from server.release_rules import objections
 from server.report_words import NOISE, not_covered, pretraining
 from shared.imaging.scan import Role
+from shared.ledger.release_rules import objections
+from shared.ledger.signed_head import SignedHead
 from shared.ledger.view import RunView
 from shared.sshsig import principal
 
@@ -98,13 +99,11 @@ Labels are made together with the images by the same generator; nobody has corre
 
 
 def _privacy(view: RunView, head: SignedHead) -> str:
-    claims = privacy_claims(view, head)
+    claims = privacy_claims(view, head.head)
     rows, worst = claims["sites"], claims["maximum"]
     assert isinstance(rows, dict)
     table = [f"| {site} | {view.enrolled[site].patients} | {_text(rows[site])} |" for site in rows]
-    earlier = [
-        (site, p.run) for site, r in view.reserves.items() for p in r.past if not p.spending.is_private
-    ]
+    earlier = [(site, p.run) for site, r in view.reserves.items() for p in r.past if not p.spending.is_private]
     warning = ""
     if view.is_seeded:
         warning = f"**Simulation.** The noise came from {NOISE[view.noise_source]}. Cite no privacy.\n\n"
@@ -162,9 +161,7 @@ Licence: {LICENCE}, see LICENSE.
 
 def _check(head: SignedHead, signer: str) -> str:
     name = principal(signer)
-    verify = (
-        f"ssh-keygen -Y verify -f allowed_signers -I {name} -n {NAMESPACE} -s SHA256SUMS.sig < SHA256SUMS"
-    )
+    verify = f"ssh-keygen -Y verify -f allowed_signers -I {name} -n {NAMESPACE} -s SHA256SUMS.sig < SHA256SUMS"
     return f"""## Check it
 
 ```

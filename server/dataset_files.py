@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from server.claims import claim
 from server.dataset_cases import Case
-from server.ledger_export import LINES, SignedHead, jsonl
-from server.report_sites import split_past
-from server.report_words import NOISE, STATEMENT
+from server.dataset_claims import privacy_claims
+from server.ledger_export import LINES, jsonl
 from shared.canonical import Json
 from shared.imaging.scan import Role
+from shared.ledger.signed_head import SignedHead
 from shared.ledger.view import RunView
-from shared.privacy.accounting import cost
 
 BIDS_VERSION = "1.11.2"
 LICENCE = "CC-BY-4.0"
@@ -34,9 +32,7 @@ _OWN_FILES = (
 )
 
 
-def write_files(
-    folder: Path, view: RunView, cases: Sequence[Case], head: SignedHead, lines: list[bytes]
-) -> None:
+def write_files(folder: Path, view: RunView, cases: Sequence[Case], head: SignedHead, lines: list[bytes]) -> None:
     """Write every small file but README, SHA256SUMS and what belongs to the seal."""
     _json(folder / "dataset_description.json", description(view, head))
     _json(folder / "participants.json", {"synthetic": {"Description": "yes: no such person exists"}})
@@ -60,24 +56,7 @@ def description(view: RunView, head: SignedHead) -> dict[str, Json]:
         "License": LICENCE,
         "GeneratedBy": [{"Name": "willis", "Version": version("willis"), "Description": about}],
         "Synthetic": True,
-        "DifferentialPrivacy": privacy_claims(view, head),
-    }
-
-
-def privacy_claims(view: RunView, head: SignedHead) -> dict[str, Json]:
-    """Return what the data set claims: the cost for the patients of each site, with all earlier runs."""
-    costs = {}
-    for site, reserve in view.reserves.items():
-        before = [p.spending for p in split_past(reserve, view.spent(site))[0]]
-        costs[site] = cost([*before, view.spent(site)], reserve.delta)
-    worst = max(costs.values(), key=lambda spent: spent.epsilon)
-    return {
-        "sites": {site: claim(spent) for site, spent in costs.items()},
-        "maximum": claim(worst),
-        "statement": STATEMENT,
-        "noise_source": view.noise_source.value,
-        "noise_in_words": NOISE[view.noise_source],
-        "ledger": {"size": head.size, "hash": head.hash},
+        "DifferentialPrivacy": privacy_claims(view, head.head),
     }
 
 

@@ -5,42 +5,16 @@ These two are what an auditor gets; the SQLite file beside them is the coordinat
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from shared.canonical import canonical
 from shared.errors import LedgerError
 from shared.files import write_durably
-from shared.identity import Identity, verify
-from shared.ledger.log import HEAD_PURPOSE, Head
+from shared.identity import Identity
+from shared.ledger.signed_head import SignedHead
 from shared.ledger.store import LedgerStore
 
 LINES, HEAD = "ledger.jsonl", "head.json"
-
-
-class SignedHead(BaseModel):
-    """A ledger's head with the coordinator's signature of it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    size: int
-    hash: str
-    public_key: str  # of the coordinator, Ed25519, hexadecimal
-    signature: str
-
-    @classmethod
-    def by(cls, coordinator: Identity, head: Head) -> "SignedHead":
-        """Return `head` signed by the coordinator."""
-        signature = coordinator.sign(HEAD_PURPOSE, head.message())
-        return cls(size=head.size, hash=head.hash, public_key=coordinator.public_key, signature=signature)
-
-    @property
-    def head(self) -> Head:
-        """The head that is signed."""
-        return Head(self.size, self.hash)
-
-    @property
-    def is_genuine(self) -> bool:
-        """Whether the signature was made by the key that stands beside it."""
-        return verify(self.public_key, HEAD_PURPOSE, self.head.message(), self.signature)
 
 
 def export_ledger(store: LedgerStore, folder: Path, coordinator: Identity) -> None:

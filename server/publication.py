@@ -15,8 +15,7 @@ from server.dataset_card import card, unsafe_card
 from server.dataset_cases import check_cases, write_cases
 from server.dataset_files import write_files
 from server.dataset_seal import seal, seal_faults, sealed_by
-from server.ledger_export import SignedHead, export_ledger
-from server.release_rules import objections
+from server.ledger_export import export_ledger
 from server.report import write_report
 from shared.canonical import digest
 from shared.errors import PublicationRefused
@@ -24,13 +23,13 @@ from shared.identity import Identity
 from shared.imaging.scan import Scan
 from shared.ledger.events import Event, Release
 from shared.ledger.log import SignedEvent
+from shared.ledger.release_rules import objections
+from shared.ledger.signed_head import SignedHead
 from shared.ledger.store import LedgerStore
 from shared.ledger.view import before_release, head_of, only_run, view
 
 
-def publish(
-    run_dir: Path, out: Path, scans: Iterable[Scan], *, coordinator: Identity, store: LedgerStore
-) -> Path:
+def publish(run_dir: Path, out: Path, scans: Iterable[Scan], *, coordinator: Identity, store: LedgerStore) -> Path:
     """Write, check, record and sign the data set `out` of the run in `run_dir`; return `out`.
 
     Raises:

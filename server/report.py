@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from server import report_words as words
-from server.claims import Pricer, claim
+from server.claims import claim, membership
 from server.ledger_export import read_lines
-from server.release_rules import objections
 from server.report_page import render_page
 from server.report_sites import composition_rows, site_figures, split_past
+from server.report_summary import costliest, summary, total
 from shared.canonical import Json, canonical
 from shared.files import write_durably
 from shared.ledger.events import Past
 from shared.ledger.log import SignedEvent, parse
+from shared.ledger.release_rules import objections
+from shared.ledger.verify_spending import Pricer
 from shared.ledger.view import RunView, head_of, only_run, view
 from shared.privacy.accounting import PrivacyCost, cost
 
@@ -36,6 +38,7 @@ def build_report(events: Sequence[SignedEvent], run: str, second: Pricer | None 
     """
     seen = view(events, run)
     head = head_of(events)
+    holds = seen.is_private and seen.is_patient_level
     sites = [site_figures(seen, site, second) for site in seen.reserves]
     rows = [row for site in seen.reserves for row in composition_rows(seen, site, second)]
     apart = _apart(seen)
@@ -45,13 +48,14 @@ def build_report(events: Sequence[SignedEvent], run: str, second: Pricer | None 
         "run": _run(seen),
         "status": {"name": seen.status.value, "text": words.STATUS[seen.status]},
         "warnings": words.warnings(seen, _crossed(seen)),
+        "summary": summary(seen, _odds(seen)),
         "publishable": not objections(seen),
         "sites": list(sites),
         "refusals": [r.model_dump(mode="json", exclude={"type", "run"}) for r in seen.refusals],
         "composition": rows,
         "federation": _federation(seen),
-        "statement": words.STATEMENT if seen.is_private and seen.is_patient_level else words.NO_STATEMENT,
-        "conditions": list(words.CONDITIONS),
+        "statement": words.STATEMENT if holds else words.NO_STATEMENT,
+        "conditions": list(words.CONDITIONS) if holds else [],
         "not_covered": words.not_covered(seen, [(site, past.run) for site, past in apart]),
         "earlier_non_private": [
             {"site": site, "run": past.run, "recipe": past.recipe, "variant": past.variant}
@@ -104,7 +108,7 @@ def _run(seen: RunView) -> dict[str, Json]:
         "clip_norm": run.clip_norm,
         "records_per_patient": run.records_per_patient,
         "noise_source": run.noise_source.value,
-        "noise_in_words": words.NOISE[run.noise_source],
+        "noise_in_words": words.noise(seen),
         "pretrained_on": words.pretraining(seen),
         "public_seed": run.public_seed,
         "model": seen.rounds[-1].model if seen.rounds else None,
@@ -134,6 +138,14 @@ def _cost_at(seen: RunView, site: str, with_past: bool, times: int) -> PrivacyCo
     return cost([*before, spent] * times, reserve.delta)
 
 
+def _odds(seen: RunView) -> dict[str, Json]:
+    """Return the bound on membership inference at the costliest site."""
+    if not seen.reserves:
+        return {}
+    site = costliest(seen)
+    return membership(total(seen, site, seen.reserves[site].delta))
+
+
 def _apart(seen: RunView) -> list[tuple[str, Past]]:
     """Return (site, earlier run) for every earlier run that could not be composed."""
     return [
@@ -145,10 +157,5 @@ def _apart(seen: RunView) -> list[tuple[str, Past]]:
 
 def _crossed(seen: RunView) -> list[str]:
     """Return the sites whose patients have spent a finite ε above the cap."""
-    crossed = []
-    for site, reserve in seen.reserves.items():
-        before = [p.spending for p in split_past(reserve, seen.spent(site))[0]]
-        epsilon = cost([*before, seen.spent(site)], reserve.cap.delta).epsilon
-        if math.isfinite(epsilon) and epsilon > reserve.cap.epsilon:
-            crossed.append(site)
-    return crossed
+    spent = {site: total(seen, site, r.cap.delta).epsilon for site, r in seen.reserves.items()}
+    return [s for s, r in seen.reserves.items() if r.cap.epsilon < spent[s] < math.inf]

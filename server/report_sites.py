@@ -3,9 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from server.claims import Claim, Pricer, cap_claim, claim, left_claim, membership
+from server.claims import Claim, cap_claim, claim, left_claim, membership
 from shared.canonical import Json
 from shared.ledger.events import Past, Reserve
+from shared.ledger.verify_spending import Pricer
 from shared.ledger.view import RunView
 from shared.privacy.accounting import cost
 from shared.privacy.events import NonPrivate, Spending

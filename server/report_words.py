@@ -13,8 +13,7 @@ NOISE = {
 
 STATUS = {
     Status.SETTLED: "settled: every site has signed what it really executed",
-    Status.UNSETTLED: "unsettled: some site has not said what it executed, so all it reserved counts "
-    "as spent",
+    Status.UNSETTLED: "unsettled: some site has not said what it executed, so all it reserved counts as spent",
     Status.REFUSED: "refused: a site's own policy refused the run, and no round took place",
 }
 
@@ -22,10 +21,10 @@ STATEMENT = (
     "Take any site of this run, and any two versions of its cohort that differ in one patient: all "
     "records of that patient are there, or none is. Let the coordinator and the other sites do what "
     "they like, honest or not, choosing round by round what they send to the site. Then any event "
-    "about everything the site ever sends in this run is at most e^ε times as likely with the patient "
-    "as without, plus δ, and the other way round, with the ε and δ of that site below. The averaged "
-    "models, what the other sites send and the synthetic images are computed from such messages, so "
-    "they are covered too."
+    "about everything the site ever sends is at most e^ε times as likely with the patient as without, "
+    "plus δ, and the other way round. The ε and δ are the site's: those of this run alone for what it "
+    "sends in this run, those with all earlier runs for everything together. Averaged models, what "
+    "other sites send and the synthetic images are computed from such messages, so they are covered too."
 )
 
 NO_STATEMENT = (
@@ -38,8 +37,7 @@ CONDITIONS: tuple[str, ...] = (
     "none is assumed to stay hidden.",
     "Nothing that reads patients leaves a site except through that noise: no losses, norms, counts or "
     "texts of errors.",
-    "The clip norm, the noise, the sampling rate and the records drawn per patient are fixed before "
-    "training.",
+    "The clip norm, the noise, the sampling rate and the records drawn per patient are fixed before training.",
     "Noise is never used twice, not after a crash either.",
     "The plan of a run is declared in advance: PLD prices such plans.",
 )
@@ -67,15 +65,18 @@ _NOT_COVERED: tuple[str, ...] = (
 def not_covered(view: RunView, apart: list[tuple[str, str]]) -> list[Json]:
     """Return what the guarantee leaves out; `apart` are (site, run) of earlier runs not composed."""
     found: list[Json] = []
-    if view.is_seeded:
-        found.append(
-            f"anything, against whoever knows the seed: the noise came from {NOISE[NoiseSource.SEEDED]}"
-        )
+    if view.is_seeded and view.is_private:
+        found.append(f"anything, against whoever knows the seed: the noise came from {NOISE[NoiseSource.SEEDED]}")
     found += [
         f"what the earlier run {run} revealed of the patients of {site}: it cannot be composed"
         for site, run in apart
     ]
     return [*found, *_NOT_COVERED]
+
+
+def noise(view: RunView) -> str:
+    """Say where the noise came from, if there was any."""
+    return NOISE[view.noise_source] if view.is_private else "none: the run is not private"
 
 
 def pretraining(view: RunView) -> str:

@@ -14,7 +14,7 @@ def objections(view: RunView) -> list[str]:
         found.append("a site refused it; agree on a plan that every site's policy allows, and train again")
     elif view.status is Status.UNSETTLED:
         missing = ", ".join(sorted(view.reserves.keys() - view.settles.keys())) or "every site"
-        found.append(f"{missing} has not settled; resume the run so that the site signs what it executed")
+        found.append(f"not settled yet: {missing}; resume the run so that every site signs what it executed")
     elif not view.rounds:
         found.append("no round ended, so there is no trained model; resume the run")
     return found

@@ -78,6 +78,8 @@ class RunView:
             self.settles[event.site] = event
         elif isinstance(event, Round):
             self.rounds.append(event)
+            for site in event.sites:
+                self.settles.pop(site, None)  # settled too early: the site went on
         elif isinstance(event, Refuse):
             self.refusals.append(event)
         elif isinstance(event, Release):
@@ -111,12 +113,19 @@ def only_run(events: Sequence[SignedEvent]) -> str:
     return runs[0]
 
 
+def lines_of(events: Sequence[SignedEvent]) -> list[bytes]:
+    """Return the lines of the log that consists of exactly `events`."""
+    head, lines = Head(0, GENESIS), []
+    for signed in events:
+        lines.append(line(head, signed))
+        head = Head(head.size + 1, digest(lines[-1]))
+    return lines
+
+
 def head_of(events: Sequence[SignedEvent]) -> Head:
     """Return the head of the log that consists of exactly `events`."""
-    head = Head(0, GENESIS)
-    for signed in events:
-        head = Head(head.size + 1, digest(line(head, signed)))
-    return head
+    lines = lines_of(events)
+    return Head(len(lines), digest(lines[-1]) if lines else GENESIS)
 
 
 def before_release(events: Sequence[SignedEvent], run: str) -> list[SignedEvent]:

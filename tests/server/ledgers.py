@@ -9,15 +9,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shared.canonical import digest
 from shared.identity import Identity
 from shared.ledger.events import Cap, Enrol, Event, Past, Reserve, Round, Run, Settle
-from shared.ledger.log import GENESIS, Head, SignedEvent, event_bytes, line
+from shared.ledger.log import SignedEvent, event_bytes
 from shared.ledger.store import LedgerStore
 from shared.privacy.events import NoiseSource, NonPrivate, SampledGaussian, Spending
 
 RUN_ID = digest(b"a run")
 DELTA = 1e-5
 SITES = ("north", "south", "west")
-ROUNDS, STEPS = 4, 5
-STEP = SampledGaussian(noise_multiplier=2.0, sampling_rate=0.5, steps=1)
+ROUNDS, STEPS = 4, 1
+STEP = SampledGaussian(noise_multiplier=2.0, sampling_rate=1.0, steps=1)  # unsampled: priced fastest
 
 
 def identity(name: str) -> Identity:
@@ -67,7 +67,7 @@ class Story:
             preset="small",
             rounds=ROUNDS,
             steps_per_round=STEPS,
-            sampling_rate=0.5,
+            sampling_rate=1.0,
             clip_norm=1.0,
             records_per_patient=4,
             spending=self.plan,
@@ -113,15 +113,6 @@ def signed_all(events: Sequence[Event]) -> list[SignedEvent]:
     return [signed(event) for event in events]
 
 
-def lines_of(events: Sequence[SignedEvent]) -> list[bytes]:
-    """Return the log lines of `events`, chained."""
-    head, lines = Head(0, GENESIS), []
-    for entry in events:
-        lines.append(line(head, entry))
-        head = Head(head.size + 1, digest(lines[-1]))
-    return lines
-
-
 def store_at(folder: Path, events: Sequence[Event]) -> LedgerStore:
     """Return a new ledger on disk at RUN/ledger with `events`."""
     store = LedgerStore(folder / "ledger" / "ledger.sqlite", create=True)
@@ -131,6 +122,6 @@ def store_at(folder: Path, events: Sequence[Event]) -> LedgerStore:
 
 
 NON_PRIVATE_PAST = Past(
-    run="f" * 64, recipe="vessels-2d", variant="twin", spending=Spending.of(NonPrivate(steps=20))
+    run="f" * 64, recipe="vessels-2d", variant="twin", spending=Spending.of(NonPrivate(steps=4))
 )
 PRIVATE_PAST = Past(run="e" * 64, recipe="vessels-2d", variant="wgan", spending=gaussian(ROUNDS * STEPS))

@@ -1,0 +1,153 @@
+"""The checks of an audit that read files: ledger copies, report, data set, checkpoint.
+
+Every function returns one finding and raises nothing foreseen: what cannot be read is a finding too.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from server.dataset_claims import privacy_claims
+from server.dataset_seal import SUMS, seal_faults, sealed_by
+from server.ledger_export import LINES, jsonl
+from server.report import build_report, report_bytes
+from server.report_page import render_page
+from shared.canonical import Json, canonical, digest, digest_arrays
+from shared.errors import WillisError
+from shared.ledger.finding import Finding
+from shared.ledger.log import SignedEvent
+from shared.ledger.signed_head import SignedHead
+from shared.ledger.verify_spending import Pricer
+from shared.ledger.view import before_release, head_of, lines_of, view
+
+_UNREADABLE = (WillisError, OSError, ValueError, KeyError, TypeError, sqlite3.Error, SafetensorError)
+
+
+def guarded(check: str, question: Callable[[], Finding]) -> Finding:
+    """Return the answer to `question`; what could not be read failed."""
+    try:
+        return question()
+    except _UNREADABLE as err:
+        return Finding(check, False, " ".join(str(err).split())[:300] or type(err).__name__)
+
+
+def check_sqlite(run_dir: Path, lines: Sequence[bytes]) -> Finding:
+    """Check that the coordinator's own ledger holds the same entries as the exported one."""
+    check, path = "the coordinator's ledger equals its export", run_dir / "ledger" / "ledger.sqlite"
+    if not path.exists():
+        return Finding(check, None, "ledger.sqlite is not in this copy")
+
+    def compare() -> Finding:
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            own = [bytes(row[0]) for row in database.execute("SELECT line FROM log ORDER BY id")]
+        finally:
+            database.close()
+        wrong = [f"{len(own)} entries against {len(lines)} exported, or other ones"] * (own != list(lines))
+        return Finding.of(check, wrong, f"{len(own)} entries")
+
+    return guarded(check, compare)
+
+
+def check_report(run_dir: Path, events: Sequence[SignedEvent], run: str, second: Pricer | None) -> Finding:
+    """Make report.json again and compare bytes; without the second accountant, all but its figures."""
+    check, path = "report.json follows from the ledger", run_dir / "report" / "report.json"
+    if not path.exists():
+        return Finding(check, None, "there is no report in this copy")
+
+    def compare() -> Finding:
+        stored, fine = path.read_bytes(), "every byte"
+        made = build_report(events, run, second)
+        if second is None:
+            stored, fine = (
+                canonical(_without_rdp(json.loads(stored))) + b"\n",
+                "every figure but the RDP ones",
+            )
+        wrong = ["the report does not say what the ledger says; make it again"] * (stored != report_bytes(made))
+        return Finding.of(check, wrong, fine)
+
+    return guarded(check, compare)
+
+
+def check_page(run_dir: Path) -> Finding:
+    """Render report.json again and compare with index.html."""
+    check, folder = "the report's page follows from report.json", run_dir / "report"
+    if not (folder / "index.html").exists():
+        return Finding(check, None, "there is no page in this copy")
+
+    def compare() -> Finding:
+        page = render_page(json.loads((folder / "report.json").read_bytes())).encode()
+        wrong = ["index.html shows something else"] * (page != (folder / "index.html").read_bytes())
+        return Finding.of(check, wrong, "every byte")
+
+    return guarded(check, compare)
+
+
+def check_seal(dataset: Path, head: SignedHead) -> Finding:
+    """Check every file of the data set against SHA256SUMS, and the signature on it."""
+    check = "the data set is complete, unchanged and signed"
+
+    def compare() -> Finding:
+        faults = seal_faults(dataset)
+        if sealed_by(dataset) != head.public_key:
+            faults.append("SHA256SUMS is not signed by the coordinator")
+        listed = len((dataset / SUMS).read_text().splitlines())
+        return Finding.of(check, faults, f"{listed} files")
+
+    return guarded(check, compare)
+
+
+def check_release(dataset: Path, events: Sequence[SignedEvent], run: str, head: SignedHead) -> Finding:
+    """Check that the data set is one the ledger released, and that it claims what the ledger says."""
+    check = "the data set is the one released, and claims what the ledger says"
+
+    def compare() -> Finding:
+        seen, known = view(events, run), before_release(events, run)
+        problems = []
+        if digest((dataset / SUMS).read_bytes()) not in {r.manifest for r in seen.releases}:
+            problems.append("the ledger has no release of this data set")
+        past = SignedHead.model_validate(_loaded(dataset / "LEDGER.json", drop="run"))
+        if past.head != head_of(known) or past.public_key != head.public_key or not past.is_genuine:
+            problems.append("LEDGER.json is not a signed head of this ledger")
+        if (dataset / LINES).read_bytes() != jsonl(lines_of(known)):
+            problems.append("ledger.jsonl is not the beginning of this ledger")
+        claimed = _loaded(dataset / "dataset_description.json").get("DifferentialPrivacy")
+        if claimed != privacy_claims(view(known, run), past.head):
+            problems.append("dataset_description.json claims another privacy than the ledger gives")
+        return Finding.of(check, problems, f"release of {seen.releases[0].cases} cases" if seen.releases else "")
+
+    return guarded(check, compare)
+
+
+def check_checkpoint(run_dir: Path, events: Sequence[SignedEvent], run: str) -> Finding:
+    """Check that the newest checkpoint holds the model the last round's entry names."""
+    check, rounds = "the checkpoint is the model of the last round", view(events, run).rounds
+    files = sorted((run_dir / "checkpoints").glob("round-*.safetensors"))
+    if not files or not rounds:
+        return Finding(check, None, "there is no checkpoint in this copy, or no round yet")
+
+    def compare() -> Finding:
+        with safe_open(files[-1], framework="numpy") as file:
+            number = (file.metadata() or {}).get("round")
+            model = digest_arrays({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        last = rounds[-1]
+        problems = [f"it is of round {number}, the ledger's last is {last.round}"] * (number != str(last.round))
+        problems += [f"{files[-1].name}: the weights are not those in the ledger"] * (model != last.model)
+        return Finding.of(check, problems, f"round {last.round}, model {model[:12]}")
+
+    return guarded(check, compare)
+
+
+def _loaded(path: Path, drop: str = "") -> dict[str, Json]:
+    value = json.loads(path.read_bytes())
+    return {key: item for key, item in value.items() if key != drop}
+
+
+def _without_rdp(value: Json) -> Json:
+    """Return `value` with every figure of the second accountant set to null."""
+    if isinstance(value, dict):
+        return {key: None if key == "rdp" else _without_rdp(item) for key, item in value.items()}
+    return [_without_rdp(item) for item in value] if isinstance(value, list) else value
