@@ -6,6 +6,7 @@ the paper's softmax over two classes, which is a sigmoid of their difference.
 """
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from shared.imaging.lesion_grid import GRID
 
 SLOPE = 0.2  # of every leaky rectifier
+MEAN_FEATURE = (1 - SLOPE) / (2 * math.pi) ** 0.5  # a standard normal value's mean after the rectifier
+EMPTY_LOGIT = 3.0  # of the background in a fresh generator, below zero: 5 % occupancy
 Network = TypeVar("Network", bound=nn.Module)
 
 SEED = 4  # cells a side of the generator's first map
@@ -22,11 +25,15 @@ SEED = 4  # cells a side of the generator's first map
 
 @dataclass(frozen=True)
 class LesionGanSize:
-    """Widths of the two networks; three up-sampling steps lead from 4³ to 32³ whatever the widths."""
+    """Widths of the two networks.
+
+    Each generator channel count is one doubling from 4³. The paper's three reach 32³; with fewer, logits are
+    interpolated to 32³, which costs an eighth a doubling left out and smooths the surface.
+    """
 
     latent: int
     seed_channels: int
-    generator_channels: tuple[int, int, int]
+    generator_channels: tuple[int, ...]
     output_kernel: int
     critic_channels: tuple[int, ...]  # one a halving, so at most five
     critic_kernel: int
@@ -34,7 +41,7 @@ class LesionGanSize:
 
 
 PAPER = LesionGanSize(100, 100, (128, 64, 32), 7, (8, 16, 32, 64, 128), 5, 512)
-SMALL = LesionGanSize(32, 32, (32, 16, 8), 5, (8, 16, 32, 64), 3, 64)
+SMALL = LesionGanSize(48, 48, (48, 24), 3, (8, 16, 32, 64), 3, 64)
 
 
 class LesionGenerator(nn.Module):
@@ -56,6 +63,8 @@ class LesionGenerator(nn.Module):
         seed = self.dense(latent).unflatten(1, (-1, SEED, SEED, SEED))
         features = nn.functional.leaky_relu(self.seed_norm(seed), SLOPE)
         logits: Tensor = self.output(self.up(features))
+        if logits.shape[-1] != GRID:
+            logits = nn.functional.interpolate(logits, size=(GRID,) * 3, mode="trilinear")
         return torch.sigmoid(logits)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
@@ -91,10 +100,18 @@ class LesionCritic(nn.Module):
 
 
 def build_generator(size: LesionGanSize, generator: torch.Generator) -> LesionGenerator:
-    """Return a generator whose first weights depend on the given random generator alone."""
+    """Return a generator whose first weights depend on the given random generator alone.
+
+    Its first masks are nearly empty, as lesions fill a few per cent of the cube: without that, hundreds of
+    steps go by before the background is dark.
+    """
     with torch.device("meta"):
         network = LesionGenerator(size)
-    return _initialise(network, generator)
+    _initialise(network, generator)
+    with torch.no_grad():
+        weight = network.output.weight
+        weight -= EMPTY_LOGIT / (MEAN_FEATURE * weight[0].numel())
+    return network
 
 
 def build_critic(size: LesionGanSize, generator: torch.Generator) -> LesionCritic:

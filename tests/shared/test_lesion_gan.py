@@ -106,3 +106,11 @@ def test_penalty_trains_a_critic_towards_slope_one() -> None:
 def test_penalty_refuses_unlike_shapes() -> None:
     with pytest.raises(ValueError, match="shape"):
         gradient_penalty(lambda x: x.flatten(1).sum(1), torch.zeros(2, 3), torch.zeros(3, 3), _rng())
+
+
+@pytest.mark.parametrize("size", [PAPER, SMALL])
+def test_a_fresh_generator_draws_mostly_empty_cubes(size: LesionGanSize) -> None:
+    with torch.no_grad():
+        fake = build_generator(size, _rng()).draw(4, _rng(1))
+    assert fake.mean() < 0.25
+    assert fake.std() > 0.02
