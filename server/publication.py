@@ -26,6 +26,7 @@ from shared.ledger.log import SignedEvent
 from shared.ledger.release_rules import objections
 from shared.ledger.signed_head import SignedHead
 from shared.ledger.store import LedgerStore
+from shared.ledger.verify import verify_run
 from shared.ledger.view import before_release, head_of, only_run, view
 
 
@@ -38,7 +39,8 @@ def publish(run_dir: Path, out: Path, scans: Iterable[Scan], *, coordinator: Ide
     """
     run = only_run(store.events)
     seen = view(store.events, run)
-    reasons = objections(seen)
+    # A ledger that contradicts itself is refused, whatever the rules make of it.
+    reasons = objections(seen) or [f.detail for f in verify_run(store.events, run) if f.passed is False]
     if reasons:
         raise PublicationRefused(f"run {run[:12]} may not be published: {'; '.join(reasons)}")
     with _whole_or_nothing(out) as folder:

@@ -1,0 +1,414 @@
+"""An audit passes what is right and catches every edit, by the check that is meant to catch it."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from server import audit as audit_module
+from server.audit import audit, beyond, examine
+from server.dataset_seal import NAMESPACE, SIGNATURE, SUMS, sums_of
+from server.ledger_export import export_ledger, jsonl, read_head
+from server.publication import publish
+from server.report import write_report
+from shared.canonical import canonical, digest, digest_arrays
+from shared.errors import LedgerError
+from shared.identity import Identity
+from shared.ledger.events import Cap, Event, Past, Refuse, Reserve, Run, Settle
+from shared.ledger.finding import Finding
+from shared.ledger.log import SignedEvent, event_bytes, parse
+from shared.ledger.signed_head import SignedHead
+from shared.ledger.verify import check_head, verify_run
+from shared.ledger.verify_spending import check_second_opinion
+from shared.ledger.view import head_of, lines_of
+from shared.privacy.accounting import PrivacyCost, cost
+from shared.privacy.events import NoiseSource, NonPrivate, Spending, Unit
+from shared.sshsig import ssh_sign
+from tests.server.ledgers import (
+    COORDINATOR,
+    DELTA,
+    PRIVATE_PAST,
+    ROUNDS,
+    RUN_ID,
+    Story,
+    gaussian,
+    identity,
+    signed_all,
+    store_at,
+)
+from tests.server.test_publication import scans
+
+WEIGHTS = {"critic.weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
+
+
+def story_events() -> list[Event]:
+    """Return a run whose last round names the model in `WEIGHTS`."""
+    last = Story().round(ROUNDS).model_copy(update={"model": digest_arrays(WEIGHTS)})
+    return [last if getattr(e, "round", 0) == ROUNDS and e.type == "round" else e for e in Story().events()]
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    store = store_at(folder, story_events())
+    publish(folder, folder / "dataset", scans(), coordinator=COORDINATOR, store=store)
+    store.close()
+    (folder / "checkpoints").mkdir()
+    save_file(WEIGHTS, folder / "checkpoints" / f"round-{ROUNDS:05d}.safetensors", {"round": str(ROUNDS)})
+    return folder
+
+
+@pytest.fixture
+def run_dir(untouched: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(untouched, tmp_path / "run")
+
+
+def findings(run_dir: Path, key: str | None = None) -> list[Finding]:
+    return list(examine(run_dir, key=key, dataset=run_dir / "dataset"))
+
+
+def failed(run_dir: Path, key: str | None = None) -> set[str]:
+    return {finding.check for finding in findings(run_dir, key) if finding.passed is False}
+
+
+HEAD = "the ledger's head is signed"
+CHAIN = "every entry follows from the one before, rightly signed"
+COPY = "the coordinator's ledger equals its export"
+ORDER = "budget is reserved before it is used"
+SETTLED = "settled spending lies between what ran and what was reserved"
+CAPS = "no site's cap is crossed"
+RELEASES = "only what may be published was released"
+REPORT = "report.json follows from the ledger"
+PAGE = "the report's page follows from report.json"
+MODEL = "the checkpoint is the model of the last round"
+SEAL = "the data set is complete, unchanged and signed"
+CLAIM = "the data set is the one released, and claims what the ledger says"
+
+
+def test_an_honest_run_passes_every_check(run_dir: Path) -> None:
+    assert [f for f in findings(run_dir, COORDINATOR.public_key) if f.passed is not True] == []
+
+
+def test_the_command_says_what_it_checked_and_what_it_could_not(run_dir: Path) -> None:
+    result = CliRunner().invoke(audit, ["verify", str(run_dir)])
+    assert result.exit_code == 0, result.output
+    assert result.output.count("✓") == len(findings(run_dir))
+    for beyond_reach in ("patients it declares", "added the noise", "random numbers", "hyper-parameters", "--key"):
+        assert beyond_reach in result.output.partition("could not verify")[2]
+
+
+def test_the_command_fails_when_a_check_does(run_dir: Path) -> None:
+    (run_dir / "dataset" / "README.md").write_text("trust me")
+    result = CliRunner().invoke(audit, ["verify", str(run_dir)])
+    assert result.exit_code == 1
+    assert f"✗ {SEAL}: README.md was changed" in result.output
+
+
+def test_another_key_than_the_one_known_is_caught(run_dir: Path) -> None:
+    assert failed(run_dir, identity("somebody").public_key) == {HEAD}
+
+
+# Edits of files ------------------------------------------------------------------------------------------
+
+
+def rewrite_lines(run_dir: Path, edit: Callable[[list[bytes]], list[bytes]]) -> None:
+    path = run_dir / "ledger" / "ledger.jsonl"
+    path.write_bytes(jsonl(edit(path.read_bytes().splitlines())))
+
+
+LINES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "edited figure": lambda x: [line.replace(b'"noise_multiplier":2.0', b'"noise_multiplier":3.0') for line in x],
+    "edited number": lambda x: [line.replace(b'"patients":40', b'"patients":90') for line in x],
+    "dropped": lambda x: [*x[:5], *x[6:]],
+    "dropped first": lambda x: x[1:],
+    "reordered": lambda x: [*x[:4], x[5], x[4], *x[6:]],
+    "doubled": lambda x: [*x[:5], x[4], *x[5:]],
+    "torn": lambda x: [*x[:-1], x[-1][:-9]],
+    "not json": lambda x: [*x[:-1], b"{}"],
+}
+
+
+@pytest.mark.parametrize("edit", LINES)
+def test_an_edited_log_is_caught(edit: str, run_dir: Path) -> None:
+    rewrite_lines(run_dir, LINES[edit])
+    assert CHAIN in failed(run_dir)
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_no_bit_of_the_log_can_be_turned_unseen(untouched: Path, data: st.DataObject) -> None:
+    log = bytearray((untouched / "ledger" / "ledger.jsonl").read_bytes())
+    index = data.draw(st.integers(0, len(log) - 2))  # the very last byte ends the file, and its loss is seen
+    log[index] ^= 1 << data.draw(st.integers(0, 7))
+    lines = bytes(log[:-1]).split(b"\n")
+    head = read_head(untouched / "ledger")
+    try:
+        parse(lines, "test")
+    except LedgerError:
+        return
+    assert check_head(lines, head, None).passed is False
+
+
+def test_a_log_cut_at_the_end_is_caught(run_dir: Path) -> None:
+    rewrite_lines(run_dir, lambda lines: lines[:-2])
+    assert {HEAD, COPY, CLAIM} <= failed(run_dir)
+
+
+def change(path: Path, old: bytes, new: bytes) -> None:
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new, 1))
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def case(run_dir: Path) -> Path:
+    return next(run_dir.glob("dataset/sub-syn0002/anat/*angio.nii.gz"))
+
+
+def sign_again(run_dir: Path, signer: Identity) -> None:
+    """Make SHA256SUMS fit the files and sign it."""
+    dataset = run_dir / "dataset"
+    (dataset / SUMS).write_bytes(sums_of(dataset))
+    (dataset / SIGNATURE).write_text(ssh_sign(signer, NAMESPACE, sums_of(dataset)))
+
+
+def claim_less(run_dir: Path) -> None:
+    change(run_dir / "dataset" / "dataset_description.json", b'"epsilon": ', b'"epsilon": 0.0')
+    sign_again(run_dir, COORDINATOR)
+
+
+def spend_less_in_sqlite(run_dir: Path) -> None:
+    database = sqlite3.connect(run_dir / "ledger" / "ledger.sqlite")
+    database.execute("DELETE FROM log WHERE id = (SELECT MAX(id) FROM log)")
+    database.commit()
+    database.close()
+
+
+def other_weights(run_dir: Path) -> None:
+    save_file(
+        {"w": np.zeros(3)}, run_dir / "checkpoints" / f"round-{ROUNDS:05d}.safetensors", {"round": str(ROUNDS)}
+    )
+
+
+def understate(run_dir: Path) -> None:
+    path = run_dir / "report" / "report.json"
+    made = json.loads(path.read_bytes())
+    made["sites"][0]["alone"]["pld"]["epsilon"] -= 0.5
+    path.write_bytes(canonical(made) + b"\n")
+
+
+FILES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
+    "head signed by another": (
+        lambda d: (d / "ledger" / "head.json").write_bytes(
+            canonical(SignedHead.by(identity("x"), head_of(store_events(d))).model_dump())
+        ),
+        {SEAL, CLAIM},
+    ),
+    "head of less": (lambda d: change(d / "ledger" / "head.json", b'"size":', b'"size":1'), {HEAD}),
+    "no head": (lambda d: (d / "ledger" / "head.json").unlink(), {CHAIN}),
+    "sqlite cut": (spend_less_in_sqlite, {COPY}),
+    "sqlite damaged": (lambda d: (d / "ledger" / "ledger.sqlite").write_bytes(b"no database" * 99), {COPY}),
+    "epsilon understated": (understate, {REPORT}),
+    "report not json": (lambda d: (d / "report" / "report.json").write_bytes(b"{"), {REPORT, PAGE}),
+    "page edited": (lambda d: change(d / "report" / "index.html", "ε = ".encode(), "ε < ".encode()), {PAGE}),
+    "image byte flipped": (lambda d: flip(case(d)), {SEAL}),
+    "file added": (lambda d: (d / "dataset" / "extra.txt").write_text("x"), {SEAL}),
+    "link added": (lambda d: (d / "dataset" / "extra").symlink_to(d / "ledger"), {SEAL}),
+    "file missing": (lambda d: case(d).unlink(), {SEAL}),
+    "sums missing": (lambda d: (d / "dataset" / SUMS).unlink(), {SEAL, CLAIM}),
+    "signed by another": (lambda d: sign_again(d, identity("somebody")), {SEAL}),
+    "signature damaged": (lambda d: flip(d / "dataset" / SIGNATURE), {SEAL}),
+    "claim lowered and signed again": (claim_less, {CLAIM}),
+    "other weights": (other_weights, {MODEL}),
+    "checkpoint damaged": (
+        lambda d: (d / "checkpoints" / f"round-{ROUNDS:05d}.safetensors").write_bytes(b"x" * 40),
+        {MODEL},
+    ),
+}
+
+
+def store_events(run_dir: Path) -> list[SignedEvent]:
+    return parse((run_dir / "ledger" / "ledger.jsonl").read_bytes().splitlines(), "test")
+
+
+@pytest.mark.parametrize("edit", FILES)
+def test_an_edited_file_is_caught(edit: str, run_dir: Path) -> None:
+    spoil, expected = FILES[edit]
+    spoil(run_dir)
+    assert failed(run_dir) == expected
+
+
+# Ledgers that are well formed, rightly signed, and tell an impossible story --------------------------------
+
+
+def judged(events: list[Event]) -> set[str]:
+    """Return the checks that fail on a ledger whose chain and signatures are right."""
+    return {f.check for f in verify_run(signed_all(events), RUN_ID) if f.passed is False}
+
+
+def test_an_honest_story_is_believed() -> None:
+    assert all(f.passed for f in verify_run(signed_all(Story().events()), RUN_ID))
+    assert judged(Story(past={"north": (PRIVATE_PAST,)}).events()) == set()
+
+
+def replaced(kind: type[Event], **update: object) -> list[Event]:
+    """Return the story with the first event of `kind` changed."""
+    events = Story().events()
+    index = next(i for i, e in enumerate(events) if isinstance(e, kind))
+    return [*events[:index], events[index].model_copy(update=update), *events[index + 1 :]]
+
+
+def moved(kind: type[Event], to: int) -> list[Event]:
+    events = Story().events()
+    index = next(i for i, e in enumerate(events) if isinstance(e, kind))
+    event = events.pop(index)
+    return [*events[:to], event, *events[to:]]
+
+
+def crossing() -> list[Event]:
+    cap = Cap(epsilon=cost([Story().plan], DELTA).epsilon - 0.001, delta=DELTA)
+    return Story(cap=cap).events()
+
+
+def crossing_with_past() -> list[Event]:
+    cap = Cap(epsilon=cost([Story().plan], DELTA).epsilon + 0.001, delta=DELTA)
+    return Story(cap=cap, past={"west": (PRIVATE_PAST,)}).events()
+
+
+def forgetful() -> list[Event]:
+    """Two runs on the same cohorts; the second reservation does not mention the first."""
+    first = [e.model_copy(update={"run": "0" * 16}) for e in Story().events() if e.type != "enrol"]
+    plan = next(e for e in first if isinstance(e, Run))
+    bound = {"plan": digest(event_bytes(plan))}
+    first = [e.model_copy(update=bound) if isinstance(e, Reserve) else e for e in first]
+    return [*Story().events()[:3], *first, *Story().events()[3:]]
+
+
+STORIES: dict[str, tuple[Callable[[], list[Event]], set[str]]] = {
+    "reserved after the first round": (lambda: moved(Reserve, 8), {ORDER}),
+    "reserved for another plan": (lambda: replaced(Run, clip_norm=9.0), {ORDER}),
+    "reserved less than the run spends": (lambda: replaced(Reserve, spending=gaussian(1)), {ORDER, SETTLED}),
+    "reserved for another cohort": (lambda: replaced(Reserve, cohort="0" * 64), {ORDER}),
+    "reserved for seeded noise": (lambda: replaced(Reserve, noise_source=NoiseSource.SEEDED), {ORDER}),
+    "a round twice": (
+        lambda: [*Story().events()[:-3], Story().round(ROUNDS), *Story().events()[-3:]],
+        {ORDER, SETTLED},
+    ),
+    "rounds out of order": (lambda: replaced(type(Story().round(1)), round=3), {ORDER}),
+    "more rounds than planned": (lambda: [*Story(rounds_done=5, plan=gaussian(5)).events()], {ORDER, SETTLED}),
+    "settled more than reserved": (lambda: replaced(Settle, spending=gaussian(9)), {SETTLED}),
+    "settled another unit": (
+        lambda: replaced(Settle, spending=gaussian(4).model_copy(update={"unit": Unit.PATCH})),
+        {SETTLED},
+    ),
+    "settled less than ran": (lambda: replaced(Settle, spending=gaussian(3)), {SETTLED}),
+    "settled fewer rounds than it was averaged in": (
+        lambda: replaced(Settle, rounds=2, spending=gaussian(2)),
+        {SETTLED},
+    ),
+    "settled again for less": (
+        lambda: [*Story().events(), replaced(Settle, rounds=1, spending=gaussian(1))[-3]],
+        {SETTLED},
+    ),
+    "cap crossed": (crossing, {CAPS}),
+    "cap crossed with the past": (crossing_with_past, {CAPS}),
+    "an earlier run forgotten": (forgetful, {CAPS}),
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_an_impossible_story_is_caught(story: str) -> None:
+    tell, expected = STORIES[story]
+    assert judged(tell()) == expected
+
+
+def test_a_release_before_settlement_is_caught(run_dir: Path) -> None:
+    events = store_events(run_dir)
+    early = [*events[:-4], events[-1], *events[-4:-1]]
+    found = {f.check for f in verify_run(early, RUN_ID) if f.passed is False}
+    assert found == {RELEASES}
+
+
+def test_a_site_does_not_sign_for_another(run_dir: Path) -> None:
+    events = store_events(run_dir)
+    forged = SignedEvent.by(identity("north"), Story().settle("west"))
+    lines = lines_of([*events, forged.model_copy(update={"signer": "west"})])
+    (run_dir / "ledger" / "ledger.jsonl").write_bytes(jsonl(lines))
+    assert CHAIN in failed(run_dir)
+
+
+def test_no_cap_can_be_claimed_for_a_run_without_noise() -> None:
+    events = signed_all(Story(plan=Spending.of(NonPrivate(steps=4))).events())
+    found = {f.check: f.passed for f in verify_run(events, RUN_ID)}
+    assert found[CAPS] is None
+
+
+def test_an_open_reservation_is_no_pass_and_no_failure() -> None:
+    events = signed_all(Story(settled=("north",)).events())
+    assert {f.check: f.passed for f in verify_run(events, RUN_ID)}[SETTLED] is None
+
+
+def test_a_coordinators_refusal_needs_no_signature_of_the_site() -> None:
+    refusal = Refuse(run=RUN_ID, site="west", by="coordinator", round=2, code="protocol", reason="late")
+    events = Story().events()
+    assert judged([*events[:8], refusal, *events[8:]]) == set()
+
+
+def test_an_accountant_that_understates_is_caught_by_the_second() -> None:
+    def lower(spendings: object, delta: float) -> PrivacyCost:
+        right = cost([Story().plan], delta)
+        return PrivacyCost(right.epsilon / 2, delta, right.unit, right.relation, "another")
+
+    events = signed_all(Story().events())
+    assert check_second_opinion(events, RUN_ID, lower).passed is False
+    assert check_second_opinion(events, RUN_ID, None).passed is None
+
+
+# What an auditor may lack ------------------------------------------------------------------------------
+
+
+def test_without_the_second_accountant_the_rest_of_the_report_is_still_compared(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_module, "second_opinion", lambda: None)
+    assert failed(run_dir) == set()
+    assert any("Opacus is not installed" in line for line in beyond(findings(run_dir), None))
+    understate(run_dir)
+    assert REPORT in failed(run_dir)
+
+
+def test_a_copy_with_the_ledger_alone_is_enough_to_start(tmp_path: Path) -> None:
+    store = store_at(tmp_path, Story().events())
+    export_ledger(store, tmp_path / "ledger", COORDINATOR)
+    assert failed(tmp_path) == set()
+    (tmp_path / "ledger" / "ledger.sqlite").unlink()
+    assert failed(tmp_path) == set()
+
+
+def test_a_past_non_private_run_does_not_hide_in_the_cap(tmp_path: Path) -> None:
+    past = Past(run="1" * 16, recipe="r", variant="v", spending=Spending.of(NonPrivate(steps=1)))
+    store = store_at(tmp_path, Story(past={"north": (past,)}).events())
+    export_ledger(store, tmp_path / "ledger", COORDINATOR)
+    page = write_report(tmp_path).read_text()
+    assert failed(tmp_path) == set()
+    assert "Not composed" in page
+
+
+def test_the_audit_needs_no_torch() -> None:
+    code = "import sys, server.audit; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

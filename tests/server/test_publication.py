@@ -1,0 +1,224 @@
+"""What is published is whole, signed, claims its own privacy, and is refused when it must be."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from server import publication
+from server.dataset_seal import NAMESPACE, SIGNATURE, SIGNERS, SUMS, sealed_by
+from server.publication import publish, write_unsafe_samples
+from shared.errors import LedgerError, PublicationRefused
+from shared.imaging.scan import Role, Scan
+from shared.ledger.events import Refuse, Release
+from shared.ledger.store import LedgerStore
+from shared.privacy.accounting import cost
+from shared.privacy.events import NoiseSource, NonPrivate, Spending, Unit
+from shared.sshsig import ssh_sign, ssh_signer
+from tests.server.ledgers import COORDINATOR, DELTA, RUN_ID, Story, gaussian, identity, store_at
+
+AFFINE = np.diag([0.6, 0.6, 0.8, 1.0])
+
+
+def scans(count: int = 3, *, bad: float = 0.0) -> Iterator[Scan]:
+    rng = np.random.default_rng(5)
+    for _ in range(count):
+        image = rng.random((12, 10, 3), dtype=np.float32) + np.float32(bad)
+        yield Scan({Role.ANGIO: image, Role.VESSELS: (image > 0.8).astype(np.float32)}, AFFINE)
+
+
+def released(folder: Path, story: Story | None = None, count: int = 3) -> Path:
+    store = store_at(folder, (story or Story()).events())
+    publish(folder, folder / "dataset", scans(count), coordinator=COORDINATOR, store=store)
+    store.close()
+    return folder / "dataset"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return released(tmp_path_factory.mktemp("run"))
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_cases_are_written_as_they_were_drawn(dataset: Path) -> None:
+    for number, scan in enumerate(scans(), start=1):
+        name = f"sub-syn{number:04d}"
+        for role, dtype in ((Role.ANGIO, np.float32), (Role.VESSELS, np.uint8)):
+            image = nib.load(dataset / name / "anat" / f"{name}_desc-synthetic_{role.value}.nii.gz")
+            assert image.get_data_dtype() == dtype
+            assert np.array_equal(np.asarray(image.dataobj), scan.volumes[role])
+            assert np.allclose(image.affine, AFFINE)
+            assert image.header["descrip"].tobytes().rstrip(b"\0").decode() == f"SYNTHETIC willis {RUN_ID[:12]}"
+
+
+def test_the_manifest_counts_what_is_in_the_files(dataset: Path) -> None:
+    rows = json.loads((dataset / "manifest.json").read_text())
+    for row, scan in zip(rows, scans(), strict=True):
+        assert row["shape"] == list(scan.shape)
+        assert row["spacing_mm"] == pytest.approx([0.6, 0.6, 0.8])
+        assert row["label_voxels"] == {Role.VESSELS.value: int(scan.volumes[Role.VESSELS].sum())}
+        assert all((dataset / file).exists() for file in row["files"].values())
+    assert len((dataset / "manifest.tsv").read_text().splitlines()) == len(rows) + 1
+    assert len((dataset / "participants.tsv").read_text().splitlines()) == len(rows) + 1
+
+
+def test_the_data_set_carries_its_own_privacy(dataset: Path) -> None:
+    about = json.loads((dataset / "dataset_description.json").read_text())
+    expected = cost([Story().plan], DELTA)
+    assert about["Synthetic"] is True
+    assert about["DatasetType"] == "derivative"
+    assert about["DifferentialPrivacy"]["maximum"]["text"] == str(expected)
+    assert str(expected) in (dataset / "README.md").read_text()
+
+
+def test_the_seal_is_checked_by_ordinary_tools(dataset: Path) -> None:
+    keygen, sums = shutil.which("ssh-keygen"), shutil.which("sha256sum")
+    if keygen is None or sums is None:
+        pytest.skip("ssh-keygen or sha256sum is missing: the seal was NOT checked by tools that are not ours")
+    subprocess.run([sums, "--quiet", "--strict", "-c", SUMS], cwd=dataset, check=True)
+    options = ["-f", SIGNERS, "-I", "coordinator", "-n", NAMESPACE, "-s", SIGNATURE]
+    command = [keygen, "-Y", "verify", *options]
+    right, wrong = (dataset / SUMS).read_bytes(), (dataset / SUMS).read_bytes() + b"x"
+    assert subprocess.run(command, cwd=dataset, input=right, check=False).returncode == 0
+    assert subprocess.run(command, cwd=dataset, input=wrong, check=False).returncode != 0
+
+
+def test_the_signature_names_its_key_and_nothing_else_passes(dataset: Path) -> None:
+    message = (dataset / SUMS).read_bytes()
+    assert sealed_by(dataset) == COORDINATOR.public_key
+    signed = ssh_sign(identity("somebody"), NAMESPACE, message)
+    assert ssh_signer(signed, NAMESPACE, message) == identity("somebody").public_key
+    assert ssh_signer(signed, "another-namespace", message) is None
+    assert ssh_signer(signed, NAMESPACE, message + b"x") is None
+    assert ssh_signer(signed[:200], NAMESPACE, message) is None
+    assert ssh_signer("", NAMESPACE, message) is None
+
+
+def test_the_same_scans_give_the_same_bytes(dataset: Path, tmp_path: Path) -> None:
+    assert bytes_of(released(tmp_path)) == bytes_of(dataset)
+
+
+def test_the_release_is_recorded_once_also_when_repeated(tmp_path: Path) -> None:
+    first = released(tmp_path)
+    before = bytes_of(first)
+    shutil.rmtree(first)
+    store = LedgerStore(tmp_path / "ledger" / "ledger.sqlite", create=False)
+    publish(tmp_path, first, scans(), coordinator=COORDINATOR, store=store)
+    releases = [s.event for s in store.events if isinstance(s.event, Release)]
+    assert len(releases) == 1
+    assert releases[0].cases == 3
+    assert bytes_of(first) == before
+
+
+def test_a_crash_leaves_no_data_set_and_publishing_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: Path
+) -> None:
+    store = store_at(tmp_path, Story().events())
+    out = tmp_path / "dataset"
+
+    def crash(*_: object) -> None:
+        raise OSError("no space left")
+
+    for step in ("write_files", "seal", "check_cases", "_record", "export_ledger", "write_report"):
+        with monkeypatch.context() as patch:
+            patch.setattr(publication, step, crash)
+            with pytest.raises(OSError, match="no space left"):
+                publish(tmp_path, out, scans(), coordinator=COORDINATOR, store=store)
+        assert not out.exists()
+    publish(tmp_path, out, scans(), coordinator=COORDINATOR, store=store)
+    assert bytes_of(out) == bytes_of(dataset)
+
+
+REFUSED = {
+    "patch": (Story(plan=gaussian(4).model_copy(update={"unit": Unit.PATCH})), "patch, not the patient"),
+    "non-private": (Story(plan=Spending.of(NonPrivate(steps=4))), "without noise"),
+    "unsettled": (Story(settled=("north", "west")), "not settled yet: south"),
+    "nothing reserved": (Story(sites=(), settled=(), rounds_done=0), "every site"),
+    "no round": (Story(rounds_done=0), "no round ended"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_may_not_be_published_is_refused(case: str, tmp_path: Path) -> None:
+    story, reason = REFUSED[case]
+    store = store_at(tmp_path, story.events())
+    with pytest.raises(PublicationRefused, match=reason):
+        publish(tmp_path, tmp_path / "dataset", scans(), coordinator=COORDINATOR, store=store)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["ledger"]
+    assert not any(isinstance(s.event, Release) for s in store.events)
+
+
+def test_a_refused_run_is_not_published(tmp_path: Path) -> None:
+    refusal = Refuse(run=RUN_ID, site="west", by="site", round=0, code="policy", reason="over the cap")
+    events = [e for e in Story(rounds_done=0).events() if getattr(e, "site", "") != "west" or e.type == "enrol"]
+    store = store_at(tmp_path, [*events, refusal])
+    with pytest.raises(PublicationRefused, match="a site refused it"):
+        publish(tmp_path, tmp_path / "dataset", scans(), coordinator=COORDINATOR, store=store)
+
+
+def test_an_altered_account_is_not_published(tmp_path: Path) -> None:
+    """The rules read the ledger; a ledger that contradicts itself is refused whatever it says."""
+    story = Story()
+    more = story.settle("north").model_copy(update={"spending": gaussian(99)})
+    store = store_at(tmp_path, [*story.events(), more])
+    with pytest.raises(PublicationRefused, match="north settled more than it reserved"):
+        publish(tmp_path, tmp_path / "dataset", scans(), coordinator=COORDINATOR, store=store)
+
+
+def test_broken_cases_are_refused(tmp_path: Path) -> None:
+    store = store_at(tmp_path, Story().events())
+    wrong = [Scan({Role.VESSELS: np.full((2, 2, 2), 0.5, np.float32)}, AFFINE)]
+    for bad, reason in ((scans(bad=np.nan), "not finite"), (wrong, "neither 0 nor 1"), ([], "no cases")):
+        with pytest.raises(PublicationRefused, match=reason):
+            publish(tmp_path, tmp_path / "dataset", bad, coordinator=COORDINATOR, store=store)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["ledger"]
+
+
+def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
+    store = store_at(tmp_path, Story().events())
+    (tmp_path / "dataset").mkdir()
+    with pytest.raises(PublicationRefused, match="exists already"):
+        publish(tmp_path, tmp_path / "dataset", scans(), coordinator=COORDINATOR, store=store)
+
+
+def test_seeded_noise_is_declared_on_the_card(tmp_path: Path) -> None:
+    out = released(tmp_path, Story(noise_source=NoiseSource.SEEDED))
+    assert "**Simulation.**" in (out / "README.md").read_text()
+    about = json.loads((out / "dataset_description.json").read_text())
+    assert about["DifferentialPrivacy"]["noise_source"] == "seeded"
+
+
+def test_unsafe_samples_say_so_everywhere_and_are_not_signed(tmp_path: Path) -> None:
+    store = store_at(tmp_path, Story(plan=Spending.of(NonPrivate(steps=4))).events())
+    out = write_unsafe_samples(tmp_path, tmp_path / "look", scans(), store=store)
+    assert (out / "README.md").read_text().startswith("NOT PRIVATE - NOT FOR PUBLICATION\n")
+    assert sorted(p.name for p in out.iterdir() if p.is_dir()) == [f"sub-unsafe000{i}" for i in (1, 2, 3)]
+    for path in out.rglob("*.nii.gz"):
+        assert b"NOT PRIVATE" in nib.load(path).header["descrip"].tobytes()
+    assert not any((out / name).exists() for name in (SUMS, SIGNATURE, "dataset_description.json"))
+    assert not any(isinstance(s.event, Release) for s in store.events)
+
+
+def test_a_label_without_an_image_can_be_published(tmp_path: Path) -> None:
+    store = store_at(tmp_path, Story().events())
+    mask = np.zeros((6, 6, 6), np.float32)
+    mask[2:4, 2:4, 2:4] = 1
+    out = publish(
+        tmp_path, tmp_path / "dataset", [Scan({Role.LESION: mask}, AFFINE)], coordinator=COORDINATOR, store=store
+    )
+    rows = json.loads((out / "manifest.json").read_text())
+    assert rows[0]["label_voxels"] == {Role.LESION.value: 8}
+
+
+def test_a_run_folder_without_its_run_is_an_error(tmp_path: Path) -> None:
+    store = LedgerStore(tmp_path / "ledger" / "ledger.sqlite", create=True)
+    with pytest.raises(LedgerError, match="0 runs"):
+        publish(tmp_path, tmp_path / "dataset", scans(), coordinator=COORDINATOR, store=store)
