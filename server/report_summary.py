@@ -2,6 +2,7 @@
 
 import math
 
+from server.claims import cap_claim
 from server.report_sites import split_past
 from shared.canonical import Json
 from shared.ledger.release_rules import objections
@@ -71,11 +72,11 @@ def _nearest_cap(view: RunView) -> str:
 
     site = min(view.reserves, key=left)
     cap, rest = view.reserves[site].cap, left(site)
-    limit = f"ε = {cap.epsilon:g} at δ = {cap.delta:g} for everything done with its patients"
+    limit = f"{cap_claim(cap)['text']} for everything done with its patients"
     if math.isinf(rest):
-        return f"The cap of {site} ({limit}) cannot hold for this run."
+        return f"The cap of {site}, {limit}, cannot hold for this run."
     if rest < 0:
-        return f"{site} is over its cap ({limit})."
+        return f"{site} is over its cap, {limit}."
     return f"Nearest to its cap is {site}: the cap is {limit}, and {math.floor(rest * 100) / 100:.2f} is left."
 
 
