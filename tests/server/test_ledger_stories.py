@@ -1,0 +1,126 @@
+"""Ledgers that are well formed, rightly signed, and tell an impossible story are caught from their entries alone."""
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.canonical import digest
+from shared.ledger.events import Cap, Event, Refuse, Reserve, Run, Settle
+from shared.ledger.log import event_bytes
+from shared.ledger.verify import verify_run
+from shared.ledger.verify_spending import check_second_opinion
+from shared.privacy.accounting import PrivacyCost, cost
+from shared.privacy.events import NoiseSource, NonPrivate, Spending, Unit
+from tests.server.ledgers import DELTA, PRIVATE_PAST, ROUNDS, RUN_ID, Story, gaussian, signed_all
+
+ORDER = "budget is reserved before it is used"
+SETTLED = "settled spending lies between what ran and what was reserved"
+CAPS = "no site's cap is crossed"
+
+
+def judged(events: list[Event]) -> set[str]:
+    """Return the checks that fail on a ledger whose chain and signatures are right."""
+    return {f.check for f in verify_run(signed_all(events), RUN_ID) if f.passed is False}
+
+
+def test_an_honest_story_is_believed() -> None:
+    assert all(f.passed for f in verify_run(signed_all(Story().events()), RUN_ID))
+    assert judged(Story(past={"north": (PRIVATE_PAST,)}).events()) == set()
+
+
+def replaced(kind: type[Event], **update: object) -> list[Event]:
+    """Return the story with the first event of `kind` changed."""
+    events = Story().events()
+    index = next(i for i, e in enumerate(events) if isinstance(e, kind))
+    return [*events[:index], events[index].model_copy(update=update), *events[index + 1 :]]
+
+
+def moved(kind: type[Event], to: int) -> list[Event]:
+    events = Story().events()
+    index = next(i for i, e in enumerate(events) if isinstance(e, kind))
+    event = events.pop(index)
+    return [*events[:to], event, *events[to:]]
+
+
+def crossing() -> list[Event]:
+    cap = Cap(epsilon=cost([Story().plan], DELTA).epsilon - 0.001, delta=DELTA)
+    return Story(cap=cap).events()
+
+
+def crossing_with_past() -> list[Event]:
+    cap = Cap(epsilon=cost([Story().plan], DELTA).epsilon + 0.001, delta=DELTA)
+    return Story(cap=cap, past={"west": (PRIVATE_PAST,)}).events()
+
+
+def forgetful() -> list[Event]:
+    """Two runs on the same cohorts; the second reservation does not mention the first."""
+    first = [e.model_copy(update={"run": "0" * 16}) for e in Story().events() if e.type != "enrol"]
+    plan = next(e for e in first if isinstance(e, Run))
+    bound = {"plan": digest(event_bytes(plan))}
+    first = [e.model_copy(update=bound) if isinstance(e, Reserve) else e for e in first]
+    return [*Story().events()[:3], *first, *Story().events()[3:]]
+
+
+STORIES: dict[str, tuple[Callable[[], list[Event]], set[str]]] = {
+    "reserved after the first round": (lambda: moved(Reserve, 8), {ORDER}),
+    "reserved for another plan": (lambda: replaced(Run, clip_norm=9.0), {ORDER}),
+    "reserved less than the run spends": (lambda: replaced(Reserve, spending=gaussian(1)), {ORDER, SETTLED}),
+    "reserved for another cohort": (lambda: replaced(Reserve, cohort="0" * 64), {ORDER}),
+    "reserved for seeded noise": (lambda: replaced(Reserve, noise_source=NoiseSource.SEEDED), {ORDER}),
+    "a round twice": (
+        lambda: [*Story().events()[:-3], Story().round(ROUNDS), *Story().events()[-3:]],
+        {ORDER, SETTLED},
+    ),
+    "rounds out of order": (lambda: replaced(type(Story().round(1)), round=3), {ORDER}),
+    "more rounds than planned": (lambda: [*Story(rounds_done=5, plan=gaussian(5)).events()], {ORDER, SETTLED}),
+    "settled more than reserved": (lambda: replaced(Settle, spending=gaussian(9)), {SETTLED}),
+    "settled another unit": (
+        lambda: replaced(Settle, spending=gaussian(4).model_copy(update={"unit": Unit.PATCH})),
+        {SETTLED},
+    ),
+    "settled less than ran": (lambda: replaced(Settle, spending=gaussian(3)), {SETTLED}),
+    "settled fewer rounds than it was averaged in": (
+        lambda: replaced(Settle, rounds=2, spending=gaussian(2)),
+        {SETTLED},
+    ),
+    "settled again for less": (
+        lambda: [*Story().events(), replaced(Settle, rounds=1, spending=gaussian(1))[-3]],
+        {SETTLED},
+    ),
+    "cap crossed": (crossing, {CAPS}),
+    "cap crossed with the past": (crossing_with_past, {CAPS}),
+    "an earlier run forgotten": (forgetful, {CAPS}),
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_an_impossible_story_is_caught(story: str) -> None:
+    tell, expected = STORIES[story]
+    assert judged(tell()) == expected
+
+
+def test_no_cap_can_be_claimed_for_a_run_without_noise() -> None:
+    events = signed_all(Story(plan=Spending.of(NonPrivate(steps=4))).events())
+    found = {f.check: f.passed for f in verify_run(events, RUN_ID)}
+    assert found[CAPS] is None
+
+
+def test_an_open_reservation_is_no_pass_and_no_failure() -> None:
+    events = signed_all(Story(settled=("north",)).events())
+    assert {f.check: f.passed for f in verify_run(events, RUN_ID)}[SETTLED] is None
+
+
+def test_a_coordinators_refusal_needs_no_signature_of_the_site() -> None:
+    refusal = Refuse(run=RUN_ID, site="west", by="coordinator", round=2, code="protocol", reason="late")
+    events = Story().events()
+    assert judged([*events[:8], refusal, *events[8:]]) == set()
+
+
+def test_an_accountant_that_understates_is_caught_by_the_second() -> None:
+    def lower(spendings: object, delta: float) -> PrivacyCost:
+        right = cost([Story().plan], delta)
+        return PrivacyCost(right.epsilon / 2, delta, right.unit, right.relation, "another")
+
+    events = signed_all(Story().events())
+    assert check_second_opinion(events, RUN_ID, lower).passed is False
+    assert check_second_opinion(events, RUN_ID, None).passed is None
