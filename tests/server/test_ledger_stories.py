@@ -1,4 +1,4 @@
-"""Ledgers that are well formed, rightly signed, and tell an impossible story are caught from their entries alone."""
+"""Ledgers that are well formed and rightly signed, but tell an impossible story, are caught from their entries."""
 
 from collections.abc import Callable
 
