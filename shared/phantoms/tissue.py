@@ -34,19 +34,17 @@ class Background:
 def surface(shape: tuple[int, int, int], rng: np.random.Generator) -> Field:
     """Return signed depth (k, i, j) below a wavy, curved brain surface; negative is outside the brain.
 
-    Two slabs in five lie wholly inside.
+    Three slabs in ten lie deep inside; in the others the surface passes near the middle.
     """
     k, i, j = np.meshgrid(*(np.arange(n, dtype=np.float32) - n / 2 for n in shape), indexing="ij")
     angle = rng.uniform(0, 2 * np.pi)
-    radius = rng.uniform(70, 170)
-    inward = rng.uniform(-0.12, 1.0) * radius
-    if rng.random() < 0.4:
-        inward = radius
+    radius = rng.uniform(45, 170)
+    inward = radius - (60.0 if rng.random() < 0.3 else rng.uniform(-5.0, 45.0))
     centre_i, centre_j = inward * np.cos(angle), inward * np.sin(angle)
     distance = np.sqrt((i - centre_i) ** 2 + (j - centre_j) ** 2)
     wave = smooth_field(shape, 24.0, rng) * rng.uniform(0.5, 3.0)
     slope = k * rng.uniform(-0.8, 0.8)
-    depth: Field = (radius - distance + wave + slope + 12.0).astype(np.float32)
+    depth: Field = (radius - distance + wave + slope).astype(np.float32)
     return depth
 
 
@@ -74,28 +72,55 @@ def _fluid(depth: Field, shape: tuple[int, int, int], rng: np.random.Generator) 
 
 
 def _coverings(depth: Field, levels: Levels, rng: np.random.Generator) -> Field:
-    bone, fat = rng.uniform(3, 12), rng.uniform(3, 12)
+    bone, fat = rng.uniform(1.5, 12), rng.uniform(2, 20)
     outer = -depth - bone
     band = expit(1.5 * outer) * expit(1.5 * (fat - outer))
-    muscle = rng.uniform(0.0, 0.8) * levels.tissue * expit(1.5 * (outer - fat)) * expit(fat + 25 - outer)
-    covering: Field = levels.fat * band + muscle + 0.25 * levels.tissue * rng.random()
+    muscle = (
+        rng.uniform(0.0, min(1.0, 3.0 * levels.fat))
+        * levels.tissue
+        * expit(1.5 * (outer - fat))
+        * expit(fat + 25 - outer)
+    )
+    covering: Field = levels.fat * band + muscle + min(0.25, levels.fat) * levels.tissue * rng.random()
     return covering
 
 
-def blobs(
-    shape: tuple[int, int, int], count: int, level: float, rng: np.random.Generator
-) -> NDArray[np.float32]:
+def blobs(shape: tuple[int, int, int], count: int, level: float, rng: np.random.Generator) -> Field:
     """Return added brightness (k, i, j) of `count` soft ellipsoids: bright, compact and unlabelled."""
     image = np.zeros(shape, np.float32)
     for _ in range(count):
-        centre = rng.random(3) * shape
-        radii = np.exp(rng.uniform(np.log(0.8), np.log(4.0), 3)) * [0.7, 1.0, 1.0]
-        low = np.maximum(np.floor(centre - 2.5 * radii), 0).astype(int)
-        high = np.minimum(np.ceil(centre + 2.5 * radii) + 1, shape).astype(int)
-        turn = rng.uniform(-0.8, 0.8)
-        k, i, j = np.ogrid[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-        u, v, w = (k - centre[0]) / radii[0], (i - centre[1]) / radii[1], (j - centre[2]) / radii[2]
-        bump = np.exp(-0.5 * (u**2 + v**2 + w**2 + 2 * turn * v * w))
-        window = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        image[window] = np.maximum(image[window], level * rng.uniform(0.4, 1.2) * bump)
+        radii = np.exp(rng.uniform(np.log(0.8), np.log(4.0), 3))
+        window, square = _ellipsoid(shape, rng.random(3) * shape, radii, 2.5, rng)
+        image[window] = np.maximum(image[window], level * rng.uniform(0.4, 1.2) * np.exp(-0.5 * square))
     return image
+
+
+def insert_bodies(ground: Background, tissue: float, bright: float, rng: np.random.Generator) -> None:
+    """Replace parts of the image by large ellipsoids: cavities anywhere; orbits and air cells at the surface."""
+    shape = (ground.image.shape[0], ground.image.shape[1], ground.image.shape[2])
+    for _ in range(int(rng.poisson(3.0))):
+        centre = rng.random((8, 3)) * shape
+        k, i, j = centre.astype(int).T
+        from_surface = np.abs(ground.depth[k, i, j] + rng.uniform(-5, 20))
+        dark, anywhere = rng.random() < 0.5, rng.random() < 0.3
+        level = rng.uniform(0.0, 0.8) * tissue if dark else rng.uniform(tissue, bright + tissue)
+        radii = np.exp(rng.uniform(np.log(2.5), np.log(22.0), 3))
+        window, square = _ellipsoid(shape, centre[0 if anywhere else np.argmin(from_surface)], radii, 1.5, rng)
+        ground.image[window] += expit((1.0 - square) * 6.0) * (level - ground.image[window])
+
+
+def _ellipsoid(
+    shape: tuple[int, int, int],
+    centre: NDArray[np.float64],
+    radii: NDArray[np.float64],
+    reach: float,
+    rng: np.random.Generator,
+) -> tuple[tuple[slice, ...], Field]:
+    """Return a window of the slab and, in it, the squared distance from the centre in units of the radii."""
+    low = np.maximum(np.floor(centre - reach * radii), 0).astype(int)
+    high = np.minimum(np.ceil(centre + reach * radii) + 1, shape).astype(int)
+    window = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    lean = rng.uniform(-0.8, 0.8)
+    k, i, j = np.ogrid[window]
+    u, v, w = (k - centre[0]) / radii[0], (i - centre[1]) / radii[1], (j - centre[2]) / radii[2]
+    return window, (u**2 + v**2 + w**2 + 2 * lean * v * w).astype(np.float32)

@@ -30,10 +30,10 @@ class Habit:
     """How a vessel tree grows; lengths in voxels."""
 
     calibre: float  # median radius of a trunk
-    taper: float  # relative loss of radius over 50 voxels
     branching: float  # mean number of branches of a trunk
     tortuosity: float  # change of direction, radians a voxel
-    steps: int = 90
+    taper: float = 0.4  # relative loss of radius over 50 voxels
+    steps: int = 90  # points of a path
 
 
 def grow(trunks: int, box: Floats, habit: Habit, rng: np.random.Generator) -> Tubes:
@@ -65,7 +65,7 @@ def _branch(parents: Tubes, children: int, habit: Habit, rng: np.random.Generato
     start = parents.points[tube, step]
     along = start - parents.points[tube, step - 1]
     heading = _unit(along + 1.1 * _unit(rng.standard_normal((children, 3), dtype=np.float32)))
-    radius = parents.radii[tube, step] * rng.uniform(0.45, 0.85, children).astype(np.float32)
+    radius = parents.radii[tube, step] * rng.uniform(0.35, 0.85, children).astype(np.float32)
     return _walk(start, heading, radius, habit, rng)
 
 
@@ -74,35 +74,52 @@ def _unit(vectors: Floats) -> Floats:
     return unit
 
 
-def draw(
-    points: Floats, radii: Floats, levels: Floats, shape: tuple[int, int, int], thickness: float
-) -> tuple[Floats, Floats]:
-    """Return coverage and coverage times level, both (k, i, j): balls of `radii` (n,) at `points` (n, 3).
+@dataclass(frozen=True)
+class Drawing:
+    """Tubes in a slab, each (k, i, j)."""
 
-    Coverage is the antialiased share of a voxel inside a ball, 0 to 1; where balls overlap the larger counts.
+    cover: Floats  # share of a voxel inside a tube, 0 to 1
+    light: Floats  # that share times the brightness there
+    label: NDArray[np.bool_]  # the tubes as an annotator outlines them
+
+
+@dataclass(frozen=True)
+class Pen:
+    """How tubes are drawn."""
+
+    thickness: float  # of a slice, in-plane voxels
+    profile: float  # loss of brightness from the axis to the wall, 0 = flat
+    margin: float  # radius of the outline over the true radius
+
+
+def draw(points: Floats, radii: Floats, levels: Floats, shape: tuple[int, int, int], pen: Pen) -> Drawing:
+    """Return balls of `radii` (n,) and brightness `levels` (n,) at `points` (n, 3), with partial volume.
+
+    Where balls overlap the larger share and the brighter light count.
     """
-    cover = np.zeros(shape, np.float32)
-    light = np.zeros(shape, np.float32)
-    points = (points / np.array([thickness, 1, 1])).astype(np.float32)
-    reach = np.ceil(radii + 0.5).astype(int)
+    cover, light, outline = (np.zeros(shape, np.float32) for _ in range(3))
+    points = (points / np.array([pen.thickness, 1, 1])).astype(np.float32)
+    reach = np.ceil(radii * max(pen.margin, 1.0) + 0.5).astype(int)
     for span in np.unique(reach):
         chosen = reach == span
-        _stamp(cover, light, points[chosen], radii[chosen], levels[chosen], int(span), thickness)
-    return cover, light
+        gap, flat = _neighbourhood(points[chosen], int(span), shape, pen.thickness)
+        radius, level = radii[chosen][flat[0]], levels[chosen][flat[0]]
+        share = np.clip(radius + 0.5 - gap, 0, 1)
+        glow = share * level * (1 - pen.profile * np.minimum(gap / radius, 1) ** 2)
+        np.maximum.at(cover.reshape(-1), flat[1], share)
+        np.maximum.at(light.reshape(-1), flat[1], glow)
+        np.maximum.at(outline.reshape(-1), flat[1], radius * pen.margin - gap)
+    return Drawing(cover, light, outline > 0)
 
 
-def _stamp(
-    cover: Floats, light: Floats, points: Floats, radii: Floats, levels: Floats, span: int, thickness: float
-) -> None:
+def _neighbourhood(
+    points: Floats, span: int, shape: tuple[int, int, int], thickness: float
+) -> tuple[Floats, NDArray[np.intp]]:
+    """Return distances (m,) and (2, m) of ball number and flat voxel, for voxels within `span` of a point."""
     deep = int(np.ceil(span / thickness))
     offsets = np.mgrid[-deep : deep + 1, -span : span + 1, -span : span + 1].reshape(3, -1).T
-    nearest = np.rint(points).astype(int)
-    inside = np.all((nearest > -span) & (nearest < np.array(cover.shape) + span), axis=1)
-    points, radii, levels, nearest = points[inside], radii[inside], levels[inside], nearest[inside]
-    voxels = nearest[:, None, :] + offsets[None]
-    gap = (voxels - points[:, None, :]) * np.array([thickness, 1, 1], np.float32)
-    share = np.clip(radii[:, None] + 0.5 - np.sqrt((gap**2).sum(-1)), 0, 1).astype(np.float32)
-    seen = (share > 0) & np.all((voxels >= 0) & (voxels < cover.shape), axis=2)
-    flat = np.ravel_multi_index(tuple(voxels[seen].T), cover.shape)
-    np.maximum.at(cover.reshape(-1), flat, share[seen])
-    np.maximum.at(light.reshape(-1), flat, (share * levels[:, None])[seen])
+    voxels = np.rint(points).astype(int)[:, None, :] + offsets[None]
+    gap = np.sqrt((((voxels - points[:, None, :]) * np.array([thickness, 1, 1], np.float32)) ** 2).sum(-1))
+    seen = (gap <= span) & np.all((voxels >= 0) & (voxels < shape), axis=2)
+    ball = np.nonzero(seen)[0]
+    return gap[seen].astype(np.float32), np.stack([ball, np.ravel_multi_index(tuple(voxels[seen].T), shape)])

@@ -13,19 +13,20 @@ from scipy.ndimage import gaussian_filter
 
 from shared.imaging.patches import Patches
 from shared.phantoms.fields import Field, smooth_field
-from shared.phantoms.tissue import Levels, background, blobs
-from shared.phantoms.tubes import THINNEST, Habit, draw, grow
+from shared.phantoms.tissue import Levels, background, blobs, insert_bodies
+from shared.phantoms.tubes import THINNEST, Drawing, Habit, Pen, draw, grow
 
 Thetas = NDArray[np.float64]  # (patients, parameters), natural units
 
 RANGES: dict[str, tuple[float, float]] = {
-    "calibre": (0.9, 4.0),  # median radius of a trunk, voxels
-    "taper": (0.1, 1.2),  # relative loss of radius over 50 voxels
+    "calibre": (0.8, 4.5),  # median radius of a trunk, voxels
     "branching": (0.5, 5.0),  # mean branches of a trunk
-    "trunks": (1.5, 14.0),  # trunks that start in a slab of 96 x 96 voxels in-plane
+    "trunks": (2.0, 18.0),  # trunks that start in a slab of 96 x 96 voxels in-plane
     "tortuosity": (0.02, 0.2),  # radians a voxel
-    "flow": (0.45, 1.5),  # brightness of a trunk, in units of white
+    "margin": (0.85, 1.5),  # radius of the annotator's outline over the true radius
+    "flow": (0.6, 1.7),  # brightness of a trunk, in units of white: the scale puts white within arteries
     "fading": (0.05, 0.9),  # exponent by which thinner vessels are dimmer
+    "profile": (0.05, 0.5),  # loss of brightness from the axis to the wall
     "tissue": (0.1, 0.55),  # brightness of brain
     "contrast": (0.03, 0.5),  # grey against white matter, relative to tissue
     "fluid": (0.15, 1.0),  # brightness of fluid, relative to tissue
@@ -33,7 +34,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "fat": (0.05, 1.3),  # brightness of the band around the skull; near 0 = stripped
     "blobs": (0.3, 12.0),  # bright unlabelled spots in a slab
     "spot": (0.15, 1.1),  # their brightness
-    "veins": (0.02, 0.5),  # brightness of unlabelled tubes above tissue
     "bias": (0.02, 0.5),  # amplitude of the coil's shading
     "blur": (0.3, 1.0),  # point spread, standard deviation in voxels
     "noise": (0.008, 0.12),  # Rician noise, in units of white
@@ -64,44 +64,53 @@ def _slab_patches(theta: NDArray[np.float64], count: int, size: int, rng: np.ran
     shape = (SLICES, size + ROOM, size + ROOM)
     thickness = rng.uniform(1.0, 1.7)
     ground = background(shape, Levels(p["tissue"], p["contrast"], p["fluid"], p["fat"], p["texture"]), rng)
-    cover, light = _arteries(p, ground.depth, thickness, rng)
-    image = np.maximum(ground.image, _veins(p, ground.image, thickness, rng))
+    insert_bodies(ground, p["tissue"], p["spot"], rng)
+    arteries = _arteries(p, ground.depth, thickness, rng)
+    image = np.maximum(ground.image, _veins(p["tissue"], p["spot"], ground.depth, thickness, rng))
     image = np.maximum(image, blobs(shape, int(rng.poisson(p["blobs"])), p["spot"], rng))
-    image = image * (1 - cover) + light
+    image = np.maximum(image, image * (1 - arteries.cover) + arteries.light)
     image *= np.exp(p["bias"] * smooth_field(shape, 60.0, rng))
     image = gaussian_filter(image, (0.5 * p["blur"], p["blur"], p["blur"]), truncate=3.0)
-    centres = _centres(cover >= 0.5, ground.depth > 0, count, size, rng)
-    return _cut(image, cover >= 0.5, centres, size, p["noise"], rng)
+    centres = _centres(arteries.label, ground.depth > 0, count, size, rng)
+    return _cut(image, arteries.label, centres, size, p["noise"], rng)
 
 
-def _arteries(
-    p: dict[str, float], depth: Field, thickness: float, rng: np.random.Generator
-) -> tuple[Field, Field]:
-    """Return coverage and light (k, i, j) of arteries inside the brain."""
-    shape = depth.shape
+def _arteries(p: dict[str, float], depth: Field, thickness: float, rng: np.random.Generator) -> Drawing:
+    """Return the arteries inside the brain."""
+    shape = (depth.shape[0], depth.shape[1], depth.shape[2])
     trunks = max(1, int(rng.poisson(p["trunks"] * shape[1] * shape[2] / 96**2)))
     box = np.array([shape[0] * thickness, shape[1], shape[2]], np.float32)
-    tree = grow(trunks, box, Habit(p["calibre"], p["taper"], p["branching"], p["tortuosity"]), rng)
+    taper = float(np.exp(rng.uniform(np.log(0.1), np.log(1.2))))
+    tree = grow(trunks, box, Habit(p["calibre"], p["branching"], p["tortuosity"], taper), rng)
     fade = np.clip(tree.radii / p["calibre"], 0.05, 1.5) ** p["fading"]
     own = np.exp(0.15 * rng.standard_normal((len(tree.radii), 1), dtype=np.float32))
-    keep = (tree.radii > THINNEST) & _within(tree.points, depth, thickness)
-    return draw(tree.points[keep], tree.radii[keep], (p["flow"] * fade * own)[keep], shape, thickness)
+    keep = (tree.radii > THINNEST) & (_depth_at(tree.points, depth, thickness) > -1.0)
+    pen = Pen(thickness, p["profile"], p["margin"])
+    levels = p["tissue"] + max(p["flow"] - p["tissue"], 0.1) * fade * own
+    return draw(tree.points[keep], tree.radii[keep], levels[keep], shape, pen)
 
 
-def _within(points: NDArray[np.float32], depth: Field, thickness: float) -> NDArray[np.bool_]:
+def _depth_at(points: NDArray[np.float32], depth: Field, thickness: float) -> NDArray[np.float32]:
     voxels = np.rint(points / np.array([thickness, 1, 1], np.float32)).astype(int)
     voxels = np.clip(voxels, 0, np.array(depth.shape) - 1)
-    inside: NDArray[np.bool_] = depth[voxels[..., 0], voxels[..., 1], voxels[..., 2]] > -1.0
-    return inside
+    there: NDArray[np.float32] = depth[voxels[..., 0], voxels[..., 1], voxels[..., 2]]
+    return there
 
 
-def _veins(p: dict[str, float], ground: Field, thickness: float, rng: np.random.Generator) -> Field:
-    """Return the image of tubes that look like arteries, dimmer, and carry no label."""
-    box = np.array([ground.shape[0] * thickness, *ground.shape[1:]], np.float32)
-    tree = grow(int(rng.poisson(2.0)), box, Habit(1.2, 0.4, 1.0, 0.08, steps=60), rng)
-    radii = tree.radii[:, ::2].reshape(-1)
-    levels = np.full(len(radii), p["tissue"] + p["veins"], np.float32)
-    return draw(tree.points[:, ::2].reshape(-1, 3), radii, levels, ground.shape, thickness)[1]
+def _veins(tissue: float, bright: float, depth: Field, thickness: float, rng: np.random.Generator) -> Field:
+    """Return the image of tubes without a label: dim veins anywhere, wide bright sinuses along the skull."""
+    shape = (depth.shape[0], depth.shape[1], depth.shape[2])
+    box = np.array([shape[0] * thickness, shape[1], shape[2]], np.float32)
+    veins = grow(int(rng.poisson(2.0)), box, Habit(1.2, 1.0, 0.08, steps=60), rng)
+    sinuses = grow(int(rng.poisson(6.0)), box, Habit(rng.uniform(1.5, 5.0), 0.5, 0.08, steps=60), rng)
+    tubes = veins.join(sinuses)
+    levels = np.full(tubes.radii.shape, tissue + np.exp(rng.uniform(np.log(0.02), np.log(0.4))), np.float32)
+    levels[len(veins.radii) :] = rng.uniform(tissue, tissue + bright)
+    keep = np.abs(_depth_at(tubes.points, depth, thickness) + 1.0) < 4.0
+    keep[: len(veins.radii)] = True
+    keep[:, 1::2] = False  # every other point is dense enough
+    pen = Pen(thickness, 0.3, 1.0)
+    return draw(tubes.points[keep], tubes.radii[keep], levels[keep], shape, pen).light
 
 
 def _centres(
