@@ -16,7 +16,7 @@ from server.agreement import enrol, reserve, settle
 from server.checkpoint import Checkpoint, latest, save_checkpoint
 from server.job import Job, plan
 from server.ledger_export import export_ledger
-from server.rounds import Rounds
+from server.rounds import Rounds, use_all_cores
 from shared.errors import UsageError
 from shared.files import write_durably
 from shared.identity import Identity
@@ -156,6 +156,7 @@ def _open_state(
         _record_round(ledger, run, state)
         return model, optimizer, state.round
     if pretrain:
+        use_all_cores()
         recipe.pretrain(model, derive_seed(run.public_seed, "pretrain"), progress)
     save_checkpoint(folder.checkpoints, Checkpoint(0, _state(model, optimizer)))
     return model, optimizer, 0

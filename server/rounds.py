@@ -5,6 +5,7 @@ on them. A round is committed by one atomic file that holds the state *and* the 
 """
 
 import math
+import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -36,6 +37,11 @@ from shared.privacy.randomness import derive_seed
 from shared.recipes.base import Progress, Recipe, sent_by_sites, sent_to_sites
 
 ROUND_DEADLINE = 6 * 3600.0  # seconds; a site that is later is left out of the round
+
+
+def use_all_cores() -> None:
+    """Give the coordinator's own work every core: the same number in every engine, so the same bytes."""
+    torch.set_num_threads(os.cpu_count() or 1)
 
 
 class Rounds:
@@ -83,6 +89,7 @@ class Rounds:
                 f"are needed ({why}); mend the sites, then --resume"
             )
         averaged = {name: torch.from_numpy(array) for name, array in average.result().items()}
+        use_all_cores()
         self._recipe.receive(self._model, averaged, self._noise_std(accepted))
         self._recipe.coordinate(
             self._model,
