@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from torch import nn
 
 from shared.errors import CohortError
 from shared.evaluation.bootstrap import Interval, paired_difference
@@ -19,14 +20,15 @@ from shared.imaging.patches import Patches
 from shared.imaging.scan import Role, Scan
 
 NEEDED = (Role.ANGIO, Role.VESSELS, Role.BRAIN)
+JUDGING = "held-out patients"
 
 
 @dataclass(frozen=True)
 class HeldOutPatient:
-    """A patient no network was trained on: a name to show in messages, and one scan a session."""
+    """A patient no network was trained on."""
 
     name: str
-    scans: tuple[Scan, ...]
+    read: Callable[[], Sequence[Scan]]  # one scan a session; called when needed, so that patients are not kept
 
 
 @dataclass(frozen=True)
@@ -35,18 +37,18 @@ class Row:
 
     name: str
     training_pairs: int
-    dice: tuple[float, ...]  # one a held-out patient, intracranial, mean over the repeats
+    dice: Mapping[str, float]  # by held-out patient, inside the brain, mean over the repeats
     against_baseline: Interval | None  # paired difference to the baseline; None for the baseline itself
 
     @property
     def mean(self) -> float:
         """Mean Dice over patients."""
-        return float(np.mean(self.dice))
+        return float(np.mean(list(self.dice.values())))
 
     @property
     def sd(self) -> float:
         """Sample standard deviation of Dice over patients; 0 with a single patient."""
-        return float(np.std(self.dice, ddof=1)) if len(self.dice) > 1 else 0.0
+        return float(np.std(list(self.dice.values()), ddof=1)) if len(self.dice) > 1 else 0.0
 
 
 def compare(
@@ -57,64 +59,68 @@ def compare(
     steps: int,
     repeats: int,
     seed: int,
-    on_step: Callable[[str], object] = lambda kind: None,
+    on_step: Callable[[str], object] = lambda what: None,
 ) -> list[Row]:
     """Return one row for each kind of training pairs, in the order given.
 
     Args:
         kinds: pairs (n, 2, size, size) by name.
         baseline: the name of the kind that the others' differences are taken to.
-        patients: at least two, each scan with angiogram, vessels and brain.
+        patients: at least two, each scan with angiogram, vessels and brain; read once, one at a time.
         steps: updates of each training.
         repeats: trainings of each kind, with seeds `seed`, `seed + 1`, ...
         seed: of the first training, and of the bootstrap.
-        on_step: called with the kind's name after each step, for a progress bar.
+        on_step: called with the kind's name after each update and with `JUDGING` after each patient.
 
     Raises:
         CohortError: a held-out scan lacks one of its three volumes.
         UsageError: fewer than two patients, or pairs that cannot be trained on.
     """
+    judges = {
+        name: [
+            Judge(train(pairs, steps, seed + repeat, partial(on_step, name)), pairs.shape[-1])
+            for repeat in range(repeats)
+        ]
+        for name, pairs in kinds.items()
+    }
+    dice: dict[str, dict[str, float]] = {name: {} for name in kinds}
     for patient in patients:
-        _check(patient)
-    dice = {}
-    for name, pairs in kinds.items():
-        tick = partial(on_step, name)
-        runs = [_dice_of_one(pairs, patients, steps, seed + repeat, tick) for repeat in range(repeats)]
-        dice[name] = np.mean(runs, axis=0).tolist()
+        scans = patient.read()
+        _check(patient.name, scans)
+        for name in kinds:
+            dice[name][patient.name] = float(np.mean([judge.dice(scans) for judge in judges[name]]))
+        on_step(JUDGING)
     return [
-        Row(name, len(pairs), tuple(dice[name]), _difference(dice, name, baseline, seed))
+        Row(name, len(pairs), dice[name], _difference(dice[name], dice[baseline], seed))
         for name, pairs in kinds.items()
     ]
 
 
-def _difference(dice: Mapping[str, Sequence[float]], name: str, baseline: str, seed: int) -> Interval | None:
-    if name == baseline:
-        return None
-    return paired_difference(dice[name], dice[baseline], np.random.default_rng(seed))
+@dataclass(frozen=True)
+class Judge:
+    """A trained network and the size of the patches it was trained on."""
 
+    network: nn.Module
+    size: int
 
-def _dice_of_one(
-    pairs: Patches,
-    patients: Sequence[HeldOutPatient],
-    steps: int,
-    seed: int,
-    on_step: Callable[[], object],
-) -> list[float]:
-    """Return each patient's Dice inside the brain for one training."""
-    network = train(pairs, steps, seed, on_step)
-    return [
-        patient_dice(
-            [segment(network, scan.volumes[Role.ANGIO], pairs.shape[-1]) for scan in patient.scans],
-            [scan.volumes[Role.VESSELS] > 0 for scan in patient.scans],
-            [scan.volumes[Role.BRAIN] > 0 for scan in patient.scans],
+    def dice(self, scans: Sequence[Scan]) -> float:
+        """Return the Dice inside the brain of one patient, all sessions pooled."""
+        return patient_dice(
+            [segment(self.network, scan.volumes[Role.ANGIO], self.size) for scan in scans],
+            [scan.volumes[Role.VESSELS] > 0 for scan in scans],
+            [scan.volumes[Role.BRAIN] > 0 for scan in scans],
         )
-        for patient in patients
-    ]
 
 
-def _check(patient: HeldOutPatient) -> None:
-    for scan in patient.scans:
+def _difference(dice: Mapping[str, float], baseline: Mapping[str, float], seed: int) -> Interval | None:
+    if dice is baseline:
+        return None
+    return paired_difference(list(dice.values()), list(baseline.values()), np.random.default_rng(seed))
+
+
+def _check(patient: str, scans: Sequence[Scan]) -> None:
+    for scan in scans:
         for role in NEEDED:
             if role not in scan.volumes:
-                msg = f"{patient.name}: no {role.value} file, which Dice inside the brain needs; add it"
+                msg = f"{patient}: no {role.value} file, which Dice inside the brain needs; add it"
                 raise CohortError(msg)

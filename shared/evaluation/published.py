@@ -1,0 +1,87 @@
+"""A published data set, read as any user would read it: NIfTI files and dataset_description.json."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from shared.errors import UsageError
+from shared.imaging import nifti
+from shared.imaging.patches import Patches
+from shared.imaging.scan import Role, Scan
+
+_ANGIO = f"_desc-synthetic_{Role.ANGIO.value}.nii.gz"
+_VESSELS = f"_desc-synthetic_{Role.VESSELS.value}.nii.gz"
+_LESION = f"_desc-synthetic_{Role.LESION.value}.nii.gz"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A folder of synthetic cases and what it says of its own privacy."""
+
+    folder: Path
+    is_private: bool
+    claim: str  # never a bare ε: with δ, unit, relation and accountant, or why there is none
+
+    def roles(self) -> set[Role]:
+        """Return what the first case has: vessels come with an image, lesions are masks alone."""
+        first = next(iter(sorted(self.folder.glob("sub-*/anat"))))
+        endings = {Role.ANGIO: _ANGIO, Role.VESSELS: _VESSELS, Role.LESION: _LESION}
+        return {role for role, ending in endings.items() if any(first.glob(f"*{ending}"))}
+
+    def pairs(self) -> Patches:
+        """Return every axial slice of every case (n, 2, size, size): image as stored, label -1 or +1.
+
+        Raises:
+            UsageError: an image has no label, or sizes differ between cases or between image and label.
+            CohortError: a file cannot be read.
+        """
+        slices: list[Patches] = []
+        for path in sorted(self.folder.glob(f"sub-*/anat/*{_ANGIO}")):
+            label_path = path.with_name(path.name.removesuffix(_ANGIO) + _VESSELS)
+            if not label_path.exists():
+                raise UsageError(f"{path}: no label {label_path.name} beside it; restore the data set")
+            image, label = nifti.read(path)[0], nifti.read(label_path)[0]
+            if image.shape != label.shape or (slices and image.shape[:2] != slices[0].shape[2:]):
+                raise UsageError(f"{path}: shape {image.shape} differs from its label's or the first case's")
+            slices.append(np.stack([image, np.where(label > 0, 1.0, -1.0)]).transpose(3, 0, 1, 2).astype(np.float32))
+        return np.concatenate(slices)
+
+    def lesions(self) -> list[Scan]:
+        """Return every lesion mask, one scan a case.
+
+        Raises:
+            CohortError: a file cannot be read.
+        """
+        read = (nifti.read(path) for path in sorted(self.folder.glob(f"sub-*/anat/*{_LESION}")))
+        return [Scan({Role.LESION: mask}, affine) for mask, affine in read]
+
+
+def find_published(folder: Path) -> Published:
+    """Return the data set in `folder`, or in `folder`/dataset when it is a run's folder.
+
+    Raises:
+        UsageError: there is none, with how to make one.
+    """
+    for place in (folder, folder / "dataset"):
+        if any(place.glob("sub-*/anat/*_desc-synthetic_*.nii.gz")):
+            is_private, claim = _claim(place)
+            return Published(place, is_private, claim)
+    msg = (
+        f"{folder}: no synthetic cases here; give a finished run, a data set, or what "
+        "`willis sample RUN OUT` wrote (with --unsafe-non-private for a run without noise)"
+    )
+    raise UsageError(msg)
+
+
+def _claim(folder: Path) -> tuple[bool, str]:
+    """Return whether the data set is private, and its claim for the patients of the costliest site."""
+    if any(folder.glob("sub-unsafe*")):
+        return False, "NOT PRIVATE: ε = ∞, drawn from a run without noise; may not be published"
+    try:
+        description = json.loads((folder / "dataset_description.json").read_text(encoding="utf-8"))
+        claimed = description["DifferentialPrivacy"]
+        return True, f"{claimed['maximum']['text']}; noise from {claimed['noise_in_words']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return False, "UNKNOWN PRIVACY: dataset_description.json makes no claim; treat as not private"

@@ -1,0 +1,1 @@
+"""What `willis evaluate` does, by kind of data set."""

@@ -1,0 +1,33 @@
+"""What `willis evaluate` was asked for, and how it shows that it is at work."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shared.recipes.base import Progress
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The settings of one evaluation."""
+
+    real: Path  # cohorts the run was trained on
+    held_out: Path  # cohorts nobody was trained on
+    steps: int  # updates of each training
+    repeats: int  # trainings of each kind
+    seed: int
+    combined: bool  # whether to train on synthetic and public pairs together, too
+
+
+@dataclass
+class Counter:
+    """One progress bar, moved on by one at each call."""
+
+    report: Progress
+    what: str
+    total: int
+    done: int = field(default=0, init=False)
+
+    def __call__(self) -> None:
+        """Move on by one."""
+        self.done += 1
+        self.report(self.what, self.done, self.total)

@@ -1,0 +1,128 @@
+"""Vessels: what synthetic pairs are worth for training a segmentation network."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.table import Table
+
+from shared.canonical import Json
+from shared.evaluation.bootstrap import Interval
+from shared.evaluation.published import Published
+from shared.evaluation.utility import JUDGING, NEEDED, HeldOutPatient, Row, compare
+from shared.imaging.patches import Patches, patient_patches
+from shared.imaging.scan import Role
+from shared.phantoms.vessels import draw_parameters, simulate
+from shared.recipes.base import Progress
+from simulations.evaluation.asked import Asked, Counter
+from simulations.evaluation.cohorts import Patient, find_patients, refuse_overlap
+
+REAL, PUBLIC = "real patients (ceiling)", "public simulator (free baseline)"
+SYNTHETIC, COMBINED = "synthetic", "synthetic + public"
+PAIRS_PER_PHANTOM = 2  # as in published data sets: more phantoms, fewer patches each
+
+
+def evaluate_vessels(published: Published, asked: Asked, report: Progress) -> list[Row]:
+    """Return one row for each kind of training pairs, all kinds with as many pairs as the data set has.
+
+    Raises:
+        CohortError, UsageError: what was asked for does not exist or does not fit together.
+    """
+    real, held_out = find_patients(asked.real, NEEDED), find_patients(asked.held_out, NEEDED)
+    refuse_overlap(real, held_out, Role.ANGIO, Counter(report, "reading patients", len(real) + len(held_out)))
+    kinds = _kinds(published.pairs(), real, asked)
+    counters = {kind: Counter(report, f"training: {kind}", asked.steps * asked.repeats) for kind in kinds}
+    counters[JUDGING] = Counter(report, JUDGING, len(held_out))
+    return compare(
+        kinds,
+        PUBLIC,
+        [HeldOutPatient(patient.name, patient.scans) for patient in held_out],
+        steps=asked.steps,
+        repeats=asked.repeats,
+        seed=asked.seed,
+        on_step=lambda what: counters[what](),
+    )
+
+
+def _kinds(synthetic: Patches, real: Sequence[Patient], asked: Asked) -> dict[str, Patches]:
+    rng = np.random.default_rng(asked.seed)
+    count, size = len(synthetic), synthetic.shape[-1]
+    public = _public_pairs(count, size, rng)
+    kinds = {REAL: _real_pairs(real, count, size, rng), PUBLIC: public, SYNTHETIC: synthetic}
+    if asked.combined:
+        kinds[COMBINED] = np.concatenate([synthetic, public])
+    return kinds
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """Return the rows as a person reads them."""
+    shown = Table(title=f"Dice inside the brain, {len(rows[0].dice)} held-out patients", title_justify="left")
+    shown.add_column("trained on")
+    for heading in ("pairs", "Dice, mean ± SD over patients", "of real", "minus public simulator (95 % CI)"):
+        shown.add_column(heading, justify="right")
+    real = rows[0].mean
+    for row in rows:
+        share = f"{row.mean / real:.2f}" if real else "-"
+        shown.add_row(
+            row.name,
+            str(row.training_pairs),
+            f"{row.mean:.3f} ± {row.sd:.3f}",
+            share,
+            _against(row.against_baseline),
+        )
+    return shown
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """Say in a sentence whether the synthetic pairs beat the free simulator on these patients."""
+    row = next(row for row in rows if row.name == SYNTHETIC)
+    assert row.against_baseline is not None
+    if row.against_baseline.low > 0:
+        return "The synthetic pairs are worth more than the free public simulator on these patients."
+    if row.against_baseline.high < 0:
+        return "The synthetic pairs are worth LESS than the free public simulator: use that instead."
+    return "On these patients the synthetic pairs cannot be told from the free public simulator."
+
+
+def as_json(rows: Sequence[Row]) -> list[Json]:
+    """Return the rows for machines, with the Dice of every held-out patient."""
+    return [
+        {
+            "trained_on": row.name,
+            "training_pairs": row.training_pairs,
+            "held_out_patients": len(row.dice),
+            "dice_mean": row.mean,
+            "dice_sd": row.sd,
+            "minus_public_simulator": _interval(row.against_baseline),
+            "dice": dict(row.dice),
+        }
+        for row in rows
+    ]
+
+
+def _interval(interval: Interval | None) -> Json:
+    if interval is None:
+        return None
+    return {"mean": interval.estimate, "low": interval.low, "high": interval.high, "level": 0.95}
+
+
+def _against(interval: Interval | None) -> str:
+    if interval is None:
+        return "-"
+    return f"{interval.estimate:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"
+
+
+def _real_pairs(patients: Sequence[Patient], count: int, size: int, rng: np.random.Generator) -> Patches:
+    """Return `count` pairs, as evenly over the patients as can be."""
+    shares = [len(part) for part in np.array_split(np.arange(count), len(patients))]
+    return np.concatenate(
+        [
+            patient_patches(patient.scans(), size, share, rng).draw(share, rng)
+            for patient, share in zip(patients, shares, strict=True)
+        ]
+    )
+
+
+def _public_pairs(count: int, size: int, rng: np.random.Generator) -> Patches:
+    """Return `count` pairs of public phantoms."""
+    thetas = draw_parameters(-(-count // PAIRS_PER_PHANTOM), rng)
+    return np.concatenate([simulate(theta, PAIRS_PER_PHANTOM, size, rng) for theta in thetas])[:count]
