@@ -32,7 +32,7 @@ def vessel_statistics(patches: Patches) -> NDArray[np.float32]:
     Finite, non-negative and within `STATISTICS_NORM_BOUND` for any input, no patches and no vessels included:
     a histogram with nothing to count is zero.
     """
-    image = np.nan_to_num(patches[:, 0])
+    image = np.clip(np.nan_to_num(patches[:, 0]), -1.0, 1.0)
     vessel = patches[:, 1] > 0
     return np.concatenate([block(image, vessel) for block in _BLOCKS.values()]).astype(np.float32)
 

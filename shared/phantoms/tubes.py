@@ -36,13 +36,13 @@ class Habit:
     steps: int = 90  # points of a path
 
 
-def grow(trunks: int, box: Floats, habit: Habit, rng: np.random.Generator) -> Tubes:
-    """Return `trunks` paths that start in the box (3,) of voxels at the origin, with their branches."""
-    start = rng.random((trunks, 3), dtype=np.float32) * box
+def grow(start: Floats, habit: Habit, rng: np.random.Generator) -> Tubes:
+    """Return paths from points `start` (trunks, 3), in voxels, in any direction, with their branches."""
+    trunks = len(start)
     heading = _unit(rng.standard_normal((trunks, 3), dtype=np.float32))
     radius = habit.calibre * np.exp(0.35 * rng.standard_normal(trunks, dtype=np.float32))
     tree = level = _walk(start, heading, radius, habit, rng)
-    for share in (0.7, 0.3):
+    for share in (0.5, 0.3, 0.2):
         children = int(rng.poisson(habit.branching * trunks * share))
         if not children or not len(level.radii):
             break
@@ -99,27 +99,36 @@ def draw(points: Floats, radii: Floats, levels: Floats, shape: tuple[int, int, i
     """
     cover, light, outline = (np.zeros(shape, np.float32) for _ in range(3))
     points = (points / np.array([pen.thickness, 1, 1])).astype(np.float32)
-    reach = np.ceil(radii * max(pen.margin, 1.0) + 0.5).astype(int)
+    reach = np.ceil(radii * max(pen.margin, 1.0) + 0.5)
+    near = np.all((points > -reach[:, None]) & (points < np.array(shape) + reach[:, None]), axis=1)
+    points, radii, levels, reach = points[near], radii[near], levels[near], reach[near]
     for span in np.unique(reach):
         chosen = reach == span
-        gap, flat = _neighbourhood(points[chosen], int(span), shape, pen.thickness)
-        radius, level = radii[chosen][flat[0]], levels[chosen][flat[0]]
+        ball, voxel, gap = _neighbourhood(points[chosen], int(span), shape, pen.thickness)
+        radius, level = radii[chosen][ball], levels[chosen][ball]
         share = np.clip(radius + 0.5 - gap, 0, 1)
         glow = share * level * (1 - pen.profile * np.minimum(gap / radius, 1) ** 2)
-        np.maximum.at(cover.reshape(-1), flat[1], share)
-        np.maximum.at(light.reshape(-1), flat[1], glow)
-        np.maximum.at(outline.reshape(-1), flat[1], radius * pen.margin - gap)
+        np.maximum.at(cover.reshape(-1), voxel, share)
+        np.maximum.at(light.reshape(-1), voxel, glow)
+        np.maximum.at(outline.reshape(-1), voxel, radius * pen.margin - gap)
     return Drawing(cover, light, outline > 0)
 
 
 def _neighbourhood(
     points: Floats, span: int, shape: tuple[int, int, int], thickness: float
-) -> tuple[Floats, NDArray[np.intp]]:
-    """Return distances (m,) and (2, m) of ball number and flat voxel, for voxels within `span` of a point."""
-    deep = int(np.ceil(span / thickness))
-    offsets = np.mgrid[-deep : deep + 1, -span : span + 1, -span : span + 1].reshape(3, -1).T
-    voxels = np.rint(points).astype(int)[:, None, :] + offsets[None]
-    gap = np.sqrt((((voxels - points[:, None, :]) * np.array([thickness, 1, 1], np.float32)) ** 2).sum(-1))
-    seen = (gap <= span) & np.all((voxels >= 0) & (voxels < shape), axis=2)
-    ball = np.nonzero(seen)[0]
-    return gap[seen].astype(np.float32), np.stack([ball, np.ravel_multi_index(tuple(voxels[seen].T), shape)])
+) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Return, for each voxel within `span` of a point: number of the point, flat voxel, distance."""
+    reaches = (int(np.ceil(span / thickness)), span, span)
+    square = np.zeros((len(points), 1, 1, 1), np.float32)
+    flat = np.zeros((len(points), 1, 1, 1), np.intp)
+    for axis, (reach, edge, unit) in enumerate(zip(reaches, shape, (thickness, 1, 1), strict=True)):
+        along = [1, 1, 1, 1]
+        along[axis + 1] = -1
+        voxels = np.rint(points[:, axis, None]).astype(np.intp) + np.arange(-reach, reach + 1)
+        gap = ((voxels - points[:, axis, None]) * unit).astype(np.float32)
+        gap[(voxels < 0) | (voxels >= edge)] = np.inf
+        square = square + (gap**2).reshape(len(points), *along[1:])
+        flat = flat * edge + voxels.reshape(len(points), *along[1:])
+    seen = np.flatnonzero(square <= span**2)
+    size = square.size // max(len(points), 1)
+    return seen // max(size, 1), flat.reshape(-1)[seen], np.sqrt(square.reshape(-1)[seen])

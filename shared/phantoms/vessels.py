@@ -19,12 +19,12 @@ from shared.phantoms.tubes import THINNEST, Drawing, Habit, Pen, draw, grow
 Thetas = NDArray[np.float64]  # (patients, parameters), natural units
 
 RANGES: dict[str, tuple[float, float]] = {
-    "calibre": (0.8, 4.5),  # median radius of a trunk, voxels
-    "branching": (0.5, 5.0),  # mean branches of a trunk
+    "calibre": (0.7, 4.0),  # median radius of a trunk, voxels
+    "branching": (1.0, 8.0),  # mean branches of a trunk
     "trunks": (2.0, 18.0),  # trunks that start in a slab of 96 x 96 voxels in-plane
-    "tortuosity": (0.02, 0.2),  # radians a voxel
+    "tortuosity": (0.02, 0.25),  # radians a voxel
     "margin": (0.85, 1.5),  # radius of the annotator's outline over the true radius
-    "flow": (0.6, 1.7),  # brightness of a trunk, in units of white: the scale puts white within arteries
+    "flow": (0.4, 1.8),  # brightness of a trunk, in units of white: the scale puts white within arteries
     "fading": (0.05, 0.9),  # exponent by which thinner vessels are dimmer
     "profile": (0.05, 0.5),  # loss of brightness from the axis to the wall
     "tissue": (0.1, 0.55),  # brightness of brain
@@ -33,7 +33,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "texture": (0.01, 0.2),  # fine structure, relative to tissue
     "fat": (0.05, 1.3),  # brightness of the band around the skull; near 0 = stripped
     "blobs": (0.3, 12.0),  # bright unlabelled spots in a slab
-    "spot": (0.15, 1.1),  # their brightness
+    "spot": (0.2, 1.3),  # their brightness
     "bias": (0.02, 0.5),  # amplitude of the coil's shading
     "blur": (0.3, 1.0),  # point spread, standard deviation in voxels
     "noise": (0.008, 0.12),  # Rician noise, in units of white
@@ -79,15 +79,32 @@ def _arteries(p: dict[str, float], depth: Field, thickness: float, rng: np.rando
     """Return the arteries inside the brain."""
     shape = (depth.shape[0], depth.shape[1], depth.shape[2])
     trunks = max(1, int(rng.poisson(p["trunks"] * shape[1] * shape[2] / 96**2)))
-    box = np.array([shape[0] * thickness, shape[1], shape[2]], np.float32)
+    start = _anywhere(trunks, shape, thickness, rng)
+    start[0] = _in_reach(depth, rng) * [thickness, 1, 1]
     taper = float(np.exp(rng.uniform(np.log(0.1), np.log(1.2))))
-    tree = grow(trunks, box, Habit(p["calibre"], p["branching"], p["tortuosity"], taper), rng)
+    tree = grow(start, Habit(p["calibre"], p["branching"], p["tortuosity"], taper), rng)
     fade = np.clip(tree.radii / p["calibre"], 0.05, 1.5) ** p["fading"]
     own = np.exp(0.15 * rng.standard_normal((len(tree.radii), 1), dtype=np.float32))
     keep = (tree.radii > THINNEST) & (_depth_at(tree.points, depth, thickness) > -1.0)
     pen = Pen(thickness, p["profile"], p["margin"])
     levels = p["tissue"] + max(p["flow"] - p["tissue"], 0.1) * fade * own
     return draw(tree.points[keep], tree.radii[keep], levels[keep], shape, pen)
+
+
+def _anywhere(
+    n: int, shape: tuple[int, int, int], thickness: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return points (n, 3) in the slab, in in-plane voxels."""
+    return rng.random((n, 3), dtype=np.float32) * np.array([shape[0] * thickness, *shape[1:]], np.float32)
+
+
+def _in_reach(depth: Field, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return a voxel (3,) of the brain on which a patch can be centred: no patient is without arteries."""
+    edge = (depth.shape[1] - ROOM) // 2
+    middle = depth[:, edge : edge + ROOM, edge : edge + ROOM]
+    voxel = rng.choice(np.flatnonzero(middle >= min(2.0, float(middle.max()))))
+    k, i, j = np.unravel_index(voxel, middle.shape)
+    return np.array([k, i + edge, j + edge])
 
 
 def _depth_at(points: NDArray[np.float32], depth: Field, thickness: float) -> NDArray[np.float32]:
@@ -100,9 +117,10 @@ def _depth_at(points: NDArray[np.float32], depth: Field, thickness: float) -> ND
 def _veins(tissue: float, bright: float, depth: Field, thickness: float, rng: np.random.Generator) -> Field:
     """Return the image of tubes without a label: dim veins anywhere, wide bright sinuses along the skull."""
     shape = (depth.shape[0], depth.shape[1], depth.shape[2])
-    box = np.array([shape[0] * thickness, shape[1], shape[2]], np.float32)
-    veins = grow(int(rng.poisson(2.0)), box, Habit(1.2, 1.0, 0.08, steps=60), rng)
-    sinuses = grow(int(rng.poisson(6.0)), box, Habit(rng.uniform(1.5, 5.0), 0.5, 0.08, steps=60), rng)
+    start = _anywhere(rng.poisson(2.0), shape, thickness, rng)
+    veins = grow(start, Habit(1.2, 1.0, 0.08, steps=60), rng)
+    start = _anywhere(rng.poisson(6.0), shape, thickness, rng)
+    sinuses = grow(start, Habit(rng.uniform(1.5, 5.0), 0.5, 0.08, steps=60), rng)
     tubes = veins.join(sinuses)
     levels = np.full(tubes.radii.shape, tissue + np.exp(rng.uniform(np.log(0.02), np.log(0.4))), np.float32)
     levels[len(veins.radii) :] = rng.uniform(tissue, tissue + bright)

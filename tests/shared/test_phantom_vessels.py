@@ -1,0 +1,93 @@
+"""Guarantees of the public vessel simulator."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from shared.imaging.patches import Patches
+from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, NAMES, draw_parameters, simulate
+
+
+def test_parameters_fill_their_ranges() -> None:
+    logs = np.log(draw_parameters(500, np.random.default_rng(0)))
+    assert logs.shape == (500, len(NAMES))
+    share = (logs - LOG_LOW) / (LOG_HIGH - LOG_LOW)
+    assert share.min() >= 0
+    assert share.max() <= 1
+    np.testing.assert_allclose(share.mean(axis=0), 0.5, atol=0.06)
+
+
+@pytest.mark.parametrize(("patches", "size"), [(0, 64), (1, 32), (5, 64), (20, 48), (2, 96)])
+def test_patches_keep_the_conventions(patches: int, size: int) -> None:
+    rng = np.random.default_rng(1)
+    made = simulate(draw_parameters(1, rng)[0], patches, size, rng)
+    assert made.shape == (patches, 2, size, size)
+    assert made.dtype == np.float32
+    assert np.isfinite(made).all()
+    assert np.all(np.abs(made[:, 0]) <= 1)
+    assert set(np.unique(made[:, 1])) <= {-1.0, 1.0}
+
+
+def test_half_the_patches_are_centred_on_an_artery() -> None:
+    rng = np.random.default_rng(2)
+    made = np.stack([simulate(theta, 8, 64, rng) for theta in draw_parameters(30, rng)])
+    on_artery = made[:, :, 1, 32, 32] > 0
+    assert on_artery[:, :4].mean() > 0.9
+    assert on_artery[:, 4:].mean() < 0.5
+
+
+def test_arteries_are_brighter_than_what_is_around() -> None:
+    rng = np.random.default_rng(3)
+    brighter = []
+    for theta in draw_parameters(20, rng):
+        image, label = np.moveaxis(simulate(theta, 8, 64, rng), 1, 0)
+        if (label > 0).any():
+            brighter.append(image[label > 0].mean() > image[label < 0].mean())
+    assert np.mean(brighter) > 0.9
+
+
+def test_extreme_parameters_are_drawn_too() -> None:
+    for corner in (LOG_LOW, LOG_HIGH):
+        assert np.isfinite(simulate(np.exp(corner), 16, 64, np.random.default_rng(4))).all()
+
+
+def vessel_share(patches: Patches) -> float:
+    return float(np.mean(patches[:, 1] > 0))
+
+
+def median_level(patches: Patches) -> float:
+    return float(np.median(patches[:, 0]))
+
+
+def roughness(patches: Patches) -> float:
+    return float(np.abs(np.diff(patches[:, 0], n=2, axis=1)).mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "measure"),
+    [("calibre", vessel_share), ("trunks", vessel_share), ("tissue", median_level), ("noise", roughness)],
+)
+def test_a_parameter_changes_what_it_is_named_for(name: str, measure: Callable[[Patches], float]) -> None:
+    rng = np.random.default_rng(5)
+    low, high = np.exp(0.5 * (LOG_LOW + LOG_HIGH)), np.exp(0.5 * (LOG_LOW + LOG_HIGH))
+    number = NAMES.index(name)
+    low[number], high[number] = np.exp(LOG_LOW[number]), np.exp(LOG_HIGH[number])
+    values = [np.mean([measure(simulate(theta, 16, 64, rng)) for _ in range(3)]) for theta in (low, high)]
+    assert values[1] > 1.2 * abs(values[0]) or values[1] > values[0] + 0.2
+
+
+def test_the_same_seed_gives_the_same_phantom() -> None:
+    theta = draw_parameters(1, np.random.default_rng(6))[0]
+    first, second = (simulate(theta, 4, 64, np.random.default_rng(7)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_phantom_is_cheap() -> None:
+    rng = np.random.default_rng(8)
+    thetas = draw_parameters(10, rng)
+    start = time.thread_time()
+    for theta in thetas:
+        simulate(theta, 16, 64, rng)
+    assert (time.thread_time() - start) / len(thetas) < 0.2  # processor seconds; 0.03 on a machine at rest
