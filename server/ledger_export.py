@@ -39,9 +39,7 @@ def read_lines(folder: Path) -> list[bytes]:
     try:
         data = path.read_bytes()
     except OSError as err:
-        raise LedgerError(
-            f"{path}: cannot be read ({err.strerror}); a finished run has one, so resume it"
-        ) from err
+        raise LedgerError(f"{path}: cannot be read ({err.strerror}); resume the run, which writes it") from err
     if not data.endswith(b"\n"):
         raise LedgerError(f"{path}: the last line is cut off; export the ledger again")
     return data[:-1].split(b"\n")
@@ -57,8 +55,6 @@ def read_head(folder: Path) -> SignedHead:
     try:
         return SignedHead.model_validate_json(path.read_bytes())
     except OSError as err:
-        raise LedgerError(
-            f"{path}: cannot be read ({err.strerror}); a finished run has one, so resume it"
-        ) from err
+        raise LedgerError(f"{path}: cannot be read ({err.strerror}); resume the run, which writes it") from err
     except ValidationError as err:
         raise LedgerError(f"{path}: not a signed head; export the ledger again") from err
