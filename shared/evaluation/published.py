@@ -45,7 +45,9 @@ class Published:
             image, label = nifti.read(path)[0], nifti.read(label_path)[0]
             if image.shape != label.shape or (slices and image.shape[:2] != slices[0].shape[2:]):
                 raise UsageError(f"{path}: shape {image.shape} differs from its label's or the first case's")
-            slices.append(np.stack([image, np.where(label > 0, 1.0, -1.0)]).transpose(3, 0, 1, 2).astype(np.float32))
+            slices.append(
+                np.stack([image, np.where(label > 0, 1.0, -1.0)]).transpose(3, 0, 1, 2).astype(np.float32)
+            )
         return np.concatenate(slices)
 
     def lesions(self) -> list[Scan]:

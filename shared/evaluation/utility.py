@@ -1,8 +1,8 @@
 """Utility of training pairs: Dice on held-out patients of the one network trained on each kind of pairs.
 
-Every kind is trained with the same seeds, steps and batch size, and judged on the same patients, so rows can
-be compared patient by patient. Nothing here is private: Dice on patients is a query without a mechanism. It
-is for simulations and public data, and does not belong at a hospital.
+Every kind is trained equally often with the same seeds, steps and batch size, and judged on the same patients,
+so rows can be compared patient by patient. Nothing here is private: Dice on patients is a query without a
+mechanism. It is for simulations and public data, and does not belong at a hospital.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from shared.errors import CohortError
-from shared.evaluation.bootstrap import Interval, paired_difference
+from shared.evaluation.bootstrap import Interval, Scores, paired_difference
 from shared.evaluation.dice import patient_dice
 from shared.evaluation.segmentation import segment, train
 from shared.imaging.patches import Patches
@@ -21,6 +21,8 @@ from shared.imaging.scan import Role, Scan
 
 NEEDED = (Role.ANGIO, Role.VESSELS, Role.BRAIN)
 JUDGING = "held-out patients"
+
+Source = Callable[[int], Patches]  # seed -> pairs (n, 2, size, size); a fixed data set ignores the seed
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Row:
 
     name: str
     training_pairs: int
-    dice: Mapping[str, float]  # by held-out patient, inside the brain, mean over the repeats
+    dice: Mapping[str, float]  # by held-out patient, inside the brain, mean over trainings
+    trainings: tuple[float, ...]  # mean Dice over patients of each training
     against_baseline: Interval | None  # paired difference to the baseline; None for the baseline itself
 
     @property
@@ -52,7 +55,7 @@ class Row:
 
 
 def compare(
-    kinds: Mapping[str, Patches],
+    kinds: Mapping[str, Source],
     baseline: str,
     patients: Sequence[HeldOutPatient],
     *,
@@ -64,11 +67,11 @@ def compare(
     """Return one row for each kind of training pairs, in the order given.
 
     Args:
-        kinds: pairs (n, 2, size, size) by name.
+        kinds: sources of pairs by name.
         baseline: the name of the kind that the others' differences are taken to.
         patients: at least two, each scan with angiogram, vessels and brain; read once, one at a time.
         steps: updates of each training.
-        repeats: trainings of each kind, with seeds `seed`, `seed + 1`, ...
+        repeats: trainings of each kind, with seeds `seed`, `seed + 1`, ...; each asks its source anew.
         seed: of the first training, and of the bootstrap.
         on_step: called with the kind's name after each update and with `JUDGING` after each patient.
 
@@ -77,30 +80,35 @@ def compare(
         UsageError: fewer than two patients, or pairs that cannot be trained on.
     """
     judges = {
-        name: [
-            Judge(train(pairs, steps, seed + repeat, partial(on_step, name)), pairs.shape[-1])
-            for repeat in range(repeats)
-        ]
-        for name, pairs in kinds.items()
+        name: [_judge(source, steps, seed + repeat, partial(on_step, name)) for repeat in range(repeats)]
+        for name, source in kinds.items()
     }
-    dice: dict[str, dict[str, float]] = {name: {} for name in kinds}
+    columns: dict[str, list[list[float]]] = {name: [] for name in kinds}
     for patient in patients:
         scans = patient.read()
         _check(patient.name, scans)
-        for name in kinds:
-            dice[name][patient.name] = float(np.mean([judge.dice(scans) for judge in judges[name]]))
+        for name, trained in judges.items():
+            columns[name].append([judge.dice(scans) for judge in trained])
         on_step(JUDGING)
+    scores = {name: np.array(column).T.reshape(repeats, -1) for name, column in columns.items()}
     return [
-        Row(name, len(pairs), dice[name], _difference(dice[name], dice[baseline], seed))
-        for name, pairs in kinds.items()
+        Row(
+            name=name,
+            training_pairs=judges[name][0].pairs,
+            dice=dict(zip([patient.name for patient in patients], table.mean(axis=0).tolist(), strict=True)),
+            trainings=tuple(table.mean(axis=1).tolist()),
+            against_baseline=_difference(table, scores[baseline], seed),
+        )
+        for name, table in scores.items()
     ]
 
 
 @dataclass(frozen=True)
 class Judge:
-    """A trained network and the size of the patches it was trained on."""
+    """A trained network, with the number and the edge of the patches it was trained on."""
 
     network: nn.Module
+    pairs: int
     size: int
 
     def dice(self, scans: Sequence[Scan]) -> float:
@@ -112,10 +120,15 @@ class Judge:
         )
 
 
-def _difference(dice: Mapping[str, float], baseline: Mapping[str, float], seed: int) -> Interval | None:
-    if dice is baseline:
+def _judge(source: Source, steps: int, seed: int, on_step: Callable[[], object]) -> Judge:
+    pairs = source(seed)
+    return Judge(train(pairs, steps, seed, on_step), len(pairs), pairs.shape[-1])
+
+
+def _difference(scores: Scores, baseline: Scores, seed: int) -> Interval | None:
+    if scores is baseline:
         return None
-    return paired_difference(list(dice.values()), list(baseline.values()), np.random.default_rng(seed))
+    return paired_difference(scores, baseline, np.random.default_rng(seed))
 
 
 def _check(patient: str, scans: Sequence[Scan]) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from shared.canonical import Json
-from shared.evaluation.lesion_distributions import LesionSummary, compare, summarise
+from shared.evaluation.lesion_distributions import LesionSummary, chance_distance, compare, summarise
 from shared.evaluation.published import Published
 from shared.imaging.lesion_grid import GRID_MM, to_grid
 from shared.imaging.scan import Role, Scan
@@ -20,8 +20,8 @@ from shared.recipes.base import Progress
 from simulations.evaluation.asked import Asked, Counter
 from simulations.evaluation.cohorts import Patient, find_patients, refuse_overlap
 
-HELD_OUT, REAL = "real, held out (reference)", "real, training patients"
-PUBLIC, SYNTHETIC = "public simulator", "synthetic"
+HELD_OUT, REAL = "real, held out", "real, trained on"
+PUBLIC, SYNTHETIC = "public (free)", "synthetic"
 CELL_ML = GRID_MM**3 / 1000
 
 
@@ -52,10 +52,9 @@ def evaluate_lesions(published: Published, asked: Asked, report: Progress) -> di
 
 def table(populations: Mapping[str, LesionSummary]) -> Table:
     """Return the populations as a person reads them."""
-    shown = Table(title="Lesion masks against those of held-out patients", title_justify="left")
-    shown.add_column("masks")
-    for heading in ("number", "median volume, ml", "one component", "KS volume", "KS components"):
-        shown.add_column(heading, justify="right")
+    shown = Table("masks", title="Lesion masks, and KS distance to held-out patients'", title_justify="left")
+    for heading in ("number", "median ml", "in one piece", "KS volume", "KS pieces"):
+        shown.add_column(heading, justify="right", no_wrap=True)
     for name, summary in populations.items():
         away = compare(summary, populations[HELD_OUT])
         shown.add_row(
@@ -70,19 +69,18 @@ def table(populations: Mapping[str, LesionSummary]) -> Table:
 
 
 def verdict(populations: Mapping[str, LesionSummary]) -> str:
-    """Say in a sentence whether the synthetic masks lie nearer to held-out patients than the free ones."""
-    private, public = (compare(populations[name], populations[HELD_OUT]) for name in (SYNTHETIC, PUBLIC))
-    nearer = [
-        what
-        for what, ours, free in (
-            ("volume", private.volume, public.volume),
-            ("number of components", private.components, public.components),
-        )
-        if ours < free
-    ]
-    if not nearer:
-        return "The synthetic masks are NO nearer to real ones than the free public simulator's."
-    return f"The synthetic masks are nearer to real ones than the free simulator's in {' and '.join(nearer)}."
+    """Say whether the synthetic masks lie nearer to held-out patients' than the free ones, and what is chance."""
+    ours, free = (compare(populations[name], populations[HELD_OUT]) for name in (SYNTHETIC, PUBLIC))
+    chance = chance_distance(populations[SYNTHETIC], populations[HELD_OUT])
+    volume, pieces = (_word(a, b) for a, b in ((ours.volume, free.volume), (ours.components, free.components)))
+    return (
+        f"Against the free simulator, the synthetic masks are {volume} real ones in volume and {pieces} them in "
+        f"number of pieces. Samples of these sizes from one distribution differ by up to {chance:.2f} (95 %)."
+    )
+
+
+def _word(ours: float, free: float) -> str:
+    return "nearer to" if ours < free else "NO nearer to"
 
 
 def as_json(populations: Mapping[str, LesionSummary]) -> list[Json]:

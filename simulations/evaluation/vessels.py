@@ -8,7 +8,7 @@ from rich.table import Table
 from shared.canonical import Json
 from shared.evaluation.bootstrap import Interval
 from shared.evaluation.published import Published
-from shared.evaluation.utility import JUDGING, NEEDED, HeldOutPatient, Row, compare
+from shared.evaluation.utility import JUDGING, NEEDED, HeldOutPatient, Row, Source, compare
 from shared.imaging.patches import Patches, patient_patches
 from shared.imaging.scan import Role
 from shared.phantoms.vessels import draw_parameters, simulate
@@ -16,13 +16,16 @@ from shared.recipes.base import Progress
 from simulations.evaluation.asked import Asked, Counter
 from simulations.evaluation.cohorts import Patient, find_patients, refuse_overlap
 
-REAL, PUBLIC = "real patients (ceiling)", "public simulator (free baseline)"
+REAL, PUBLIC = "real (ceiling)", "public simulator (free)"
 SYNTHETIC, COMBINED = "synthetic", "synthetic + public"
 PAIRS_PER_PHANTOM = 2  # as in published data sets: more phantoms, fewer patches each
+ENOUGH_TRAININGS = 3  # fewer cannot tell a better data set from a lucky training
 
 
 def evaluate_vessels(published: Published, asked: Asked, report: Progress) -> list[Row]:
     """Return one row for each kind of training pairs, all kinds with as many pairs as the data set has.
+
+    Each training draws its real and public pairs anew; the data set stays as it is, for it is what is judged.
 
     Raises:
         CohortError, UsageError: what was asked for does not exist or does not fit together.
@@ -43,44 +46,44 @@ def evaluate_vessels(published: Published, asked: Asked, report: Progress) -> li
     )
 
 
-def _kinds(synthetic: Patches, real: Sequence[Patient], asked: Asked) -> dict[str, Patches]:
-    rng = np.random.default_rng(asked.seed)
+def _kinds(synthetic: Patches, real: Sequence[Patient], asked: Asked) -> dict[str, Source]:
     count, size = len(synthetic), synthetic.shape[-1]
-    public = _public_pairs(count, size, rng)
-    kinds = {REAL: _real_pairs(real, count, size, rng), PUBLIC: public, SYNTHETIC: synthetic}
+    kinds: dict[str, Source] = {
+        REAL: lambda seed: _real_pairs(real, count, size, np.random.default_rng(seed)),
+        PUBLIC: lambda seed: _public_pairs(count, size, np.random.default_rng(seed)),
+        SYNTHETIC: lambda seed: synthetic,
+    }
     if asked.combined:
-        kinds[COMBINED] = np.concatenate([synthetic, public])
+        kinds[COMBINED] = lambda seed: np.concatenate([synthetic, kinds[PUBLIC](seed)])
     return kinds
 
 
 def table(rows: Sequence[Row]) -> Table:
     """Return the rows as a person reads them."""
-    shown = Table(title=f"Dice inside the brain, {len(rows[0].dice)} held-out patients", title_justify="left")
-    shown.add_column("trained on")
-    for heading in ("pairs", "Dice, mean ± SD over patients", "of real", "minus public simulator (95 % CI)"):
-        shown.add_column(heading, justify="right")
+    patients, trainings = len(rows[0].dice), len(rows[0].trainings)
+    title = f"Dice inside the brain: {patients} held-out patients, trainings of each kind: {trainings}"
+    shown = Table("trained on", title=title, title_justify="left")
+    for heading in ("pairs", "mean ± SD", "of real", "minus public (95 % CI)"):
+        shown.add_column(heading, justify="right", no_wrap=True)
     real = rows[0].mean
     for row in rows:
         share = f"{row.mean / real:.2f}" if real else "-"
-        shown.add_row(
-            row.name,
-            str(row.training_pairs),
-            f"{row.mean:.3f} ± {row.sd:.3f}",
-            share,
-            _against(row.against_baseline),
-        )
+        dice = f"{row.mean:.3f} ± {row.sd:.3f}"
+        shown.add_row(row.name, str(row.training_pairs), dice, share, _against(row.against_baseline))
     return shown
 
 
 def verdict(rows: Sequence[Row]) -> str:
-    """Say in a sentence whether the synthetic pairs beat the free simulator on these patients."""
+    """Say in a sentence whether this data set beats the free simulator on these patients."""
     row = next(row for row in rows if row.name == SYNTHETIC)
     assert row.against_baseline is not None
+    if len(row.trainings) < ENOUGH_TRAININGS:
+        return f"No verdict: too few trainings to tell luck from worth; use --repeats {ENOUGH_TRAININGS} or more."
     if row.against_baseline.low > 0:
-        return "The synthetic pairs are worth more than the free public simulator on these patients."
+        return "These synthetic pairs are worth more than the free public simulator's on these patients."
     if row.against_baseline.high < 0:
-        return "The synthetic pairs are worth LESS than the free public simulator: use that instead."
-    return "On these patients the synthetic pairs cannot be told from the free public simulator."
+        return "These synthetic pairs are worth LESS than the free public simulator's, which cost no privacy."
+    return "These synthetic pairs cannot be told from the free public simulator's on these patients."
 
 
 def as_json(rows: Sequence[Row]) -> list[Json]:
@@ -93,7 +96,8 @@ def as_json(rows: Sequence[Row]) -> list[Json]:
             "dice_mean": row.mean,
             "dice_sd": row.sd,
             "minus_public_simulator": _interval(row.against_baseline),
-            "dice": dict(row.dice),
+            "dice_mean_of_each_training": list(row.trainings),
+            "dice_of_each_patient": dict(row.dice),
         }
         for row in rows
     ]

@@ -63,24 +63,34 @@ def test_masks_of_different_shapes_are_refused() -> None:
 
 
 def test_interval_of_a_constant_difference_has_no_width() -> None:
-    first = np.array([0.5, 0.7, 0.9])
-    found = paired_difference(list(first), list(first - 0.1), np.random.default_rng(0))
+    first = np.array([[0.5, 0.7, 0.9], [0.4, 0.8, 0.9]])
+    found = paired_difference(first, first - 0.1, np.random.default_rng(0))
     assert (found.estimate, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))
 
 
-def test_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+@pytest.mark.parametrize(("trainings", "least"), [(3, 0.85), (10, 0.89)])
+def test_interval_holds_the_truth_about_as_often_as_stated(trainings: int, least: float) -> None:
+    """The luck of a training shifts all patients at once: an interval over patients alone would miss it."""
     rng = np.random.default_rng(1)
     hits = 0
-    for _ in range(300):
-        hard = rng.normal(size=30)  # shared by both, so it must not matter
-        first, second = hard + rng.normal(0.2, 0.1, 30), hard + rng.normal(0, 0.1, 30)
-        found = paired_difference(list(first), list(second), rng, resamples=400)
+    for _ in range(400):
+        hard = rng.normal(size=12)  # a patient is hard for both, so it must not matter
+        luck = rng.normal(0, 0.02, (trainings, 1))
+        first = hard + 0.2 + luck + rng.normal(0, 0.03, 12) + rng.normal(0, 0.01, (trainings, 12))
+        found = paired_difference(first, np.tile(hard, (trainings, 1)), rng, resamples=400)
         hits += found.low <= 0.2 <= found.high
-        assert found.high - found.low < 0.2  # unpaired it would be about 1
-    assert 0.89 < hits / 300 < 0.99
+        assert found.high - found.low < 0.2  # unpaired it would be more than 1
+    assert least < hits / 400 < 0.99
 
 
-@pytest.mark.parametrize(("first", "second"), [([0.5], [0.4]), ([0.5, 0.6], [0.4])])
-def test_interval_refuses_what_it_cannot_pair(first: list[float], second: list[float]) -> None:
+def test_unequal_patients_are_resampled() -> None:
+    first = np.array([[0.9, 0.5, 0.5, 0.5]])
+    found = paired_difference(first, np.full((1, 4), 0.5), np.random.default_rng(0))
+    assert (found.estimate, found.low) == pytest.approx((0.1, 0.0), abs=0.02)
+    assert found.high > 0.2
+
+
+@pytest.mark.parametrize("shapes", [((1, 1), (1, 1)), ((1, 3), (1, 2)), ((3,), (3,))])
+def test_interval_refuses_what_it_cannot_pair(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     with pytest.raises(UsageError, match="two or more"):
-        paired_difference(first, second, np.random.default_rng(0))
+        paired_difference(np.zeros(shapes[0]), np.zeros(shapes[1]), np.random.default_rng(0))

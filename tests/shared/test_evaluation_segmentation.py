@@ -57,7 +57,8 @@ def rows() -> list[Row]:
     good, patients = easy_pairs(rng), [easy_patient(rng, "p1"), easy_patient(rng, "p2", sessions=2)]
     shuffled = good.copy()
     shuffled[:, 1] = good[rng.permutation(len(good)), 1]  # labels of other images: nothing to learn
-    return compare({"good": good, "shuffled": shuffled}, "shuffled", patients, steps=40, repeats=1, seed=3)
+    kinds = {"good": lambda seed: good, "shuffled": lambda seed: shuffled}
+    return compare(kinds, "shuffled", patients, steps=40, repeats=2, seed=3)
 
 
 def test_right_labels_teach_and_wrong_labels_do_not(rows: list[Row]) -> None:
@@ -65,6 +66,8 @@ def test_right_labels_teach_and_wrong_labels_do_not(rows: list[Row]) -> None:
     assert good.mean > 0.85
     assert shuffled.mean < 0.4
     assert list(good.dice) == ["p1", "p2"]  # one a patient, though one of them has two sessions
+    assert len(set(good.trainings)) == 2  # other seeds, other networks
+    assert np.mean(good.trainings) == pytest.approx(good.mean)
 
 
 def test_the_difference_is_to_the_baseline(rows: list[Row]) -> None:
@@ -76,7 +79,7 @@ def test_the_difference_is_to_the_baseline(rows: list[Row]) -> None:
 
 
 def test_mean_and_sample_sd_over_patients() -> None:
-    row = Row("x", 1, {"p": 0.5, "q": 0.7, "r": 0.9}, None)
+    row = Row("x", 1, {"p": 0.5, "q": 0.7, "r": 0.9}, (0.7,), None)
     assert (row.mean, row.sd) == pytest.approx((0.7, 0.2))
 
 
@@ -135,4 +138,4 @@ def test_a_patient_without_its_label_is_named() -> None:
     del volumes[Role.VESSELS]
     lacking = HeldOutPatient("sub-x7", lambda: [Scan(volumes, np.eye(4))])
     with pytest.raises(CohortError, match=r"sub-x7.*label-vessels_mask"):
-        compare({"a": easy_pairs(rng, 4)}, "a", [whole, lacking], steps=1, repeats=1, seed=0)
+        compare({"a": lambda seed: easy_pairs(rng, 4)}, "a", [whole, lacking], steps=1, repeats=1, seed=0)

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from shared.errors import UsageError
 from shared.evaluation.contact_sheet import OUTLINE, contact_sheet, projection_sheet
-from shared.evaluation.lesion_distributions import LesionSummary, compare, distribution_figure, summarise
+from shared.evaluation.lesion_distributions import (
+    LesionSummary,
+    chance_distance,
+    compare,
+    distribution_figure,
+    summarise,
+)
 
 
 def decoded(png: bytes) -> NDArray[np.uint8]:
@@ -38,6 +44,13 @@ def test_distance_is_zero_for_itself_and_one_without_overlap() -> None:
     assert compare(small, large).volume == 1
     assert compare(small, large).components == 0
     assert compare(summary([1.0, 2.0, 3.0, 10.0]), small).volume == pytest.approx(0.25)
+
+
+def test_chance_distance_is_what_chance_gives() -> None:
+    rng = np.random.default_rng(0)
+    samples = [(summary(list(rng.normal(size=60))), summary(list(rng.normal(size=40)))) for _ in range(400)]
+    exceeded = np.mean([compare(a, b).volume > chance_distance(a, b) for a, b in samples])
+    assert 0.02 < exceeded < 0.08
 
 
 @pytest.mark.parametrize("masks", [[], [np.ones((4, 4), dtype=bool)]])
