@@ -6,6 +6,7 @@ written to the site's log. A deployed site names its folder in Flower's node con
 
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ import torch
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
+from client.cohort import Cohort
 from client.site import Site
 from client.training import public_stream, randomness_for, train_round
-from shared.errors import ProtocolError, WillisError
+from shared.errors import CohortError, ProtocolError, WillisError
 from shared.ledger.events import Run
 from shared.messages import (
     ENROL,
@@ -123,11 +125,15 @@ def _train(site: Site, message: Message, noise_seed: int | None) -> Answer:
     if not 1 <= request.round <= run.rounds:
         raise ProtocolError(f"round {request.round} is not among the {run.rounds} reserved")
     outbox = site.outbox(run.run)
-    outbox.begin(request.round, request.base)
-    arrays = outbox.recall(request.round)
-    if arrays is None:
-        arrays, state = _compute(site, run, request.round, sent, outbox.optimizer_state(), noise_seed)
-        outbox.store(request.round, arrays, state)
+    with outbox.alone():
+        if not outbox.has_begun(request.round):
+            site.check_reserved(run, site.cohort(load(run.recipe, run.variant, run.preset).roles))
+        outbox.begin(request.round, request.base)
+        arrays = outbox.recall(request.round)
+        if arrays is None:
+            before = outbox.optimizer_state(request.round)
+            arrays, state = _compute(site, run, request.round, sent, before, noise_seed)
+            outbox.store(request.round, arrays, state)
     update = Update(
         run=run.run,
         round=request.round,
@@ -164,17 +170,31 @@ def _compute(
 
 @lru_cache(maxsize=64)
 def records_of(folder: Path, recipe: str, variant: str, preset: str, seed: int) -> Sequence[Records]:
-    """Read a cohort once a process; what is kept is what training draws from."""
+    """Read a cohort once a process; what is kept is what training draws from.
+
+    Raises:
+        CohortError: naming the file, or the patient, that does not fit the recipe.
+    """
     made: Recipe = load(recipe, variant, preset)
     cohort = Site(folder).cohort(made.roles)
-    return [made.records(cohort.scans(patient), derive_seed(seed, "records", patient)) for patient in cohort.ids]
+    return [_records_of(made, cohort, patient, derive_seed(seed, "records", patient)) for patient in cohort.ids]
+
+
+def _records_of(recipe: Recipe, cohort: Cohort, patient: str, seed: int) -> Records:
+    scans = cohort.scans(patient)
+    try:
+        return recipe.records(scans, seed)
+    except CohortError as err:
+        files = ", ".join(str(path) for session in cohort.patients[patient] for path in session.values())
+        raise CohortError(f"{files}: {err}") from err
 
 
 def _failure(site: Site, err: Exception) -> Failure:
     code = err.code if isinstance(err, WillisError) else "error"
-    site.log.parent.mkdir(parents=True, exist_ok=True)
-    with site.log.open("a") as file:
-        file.write("".join(traceback.format_exception(err)) + "\n")
+    with suppress(OSError):  # a full disk must not turn into another exception, whose text Flower would send
+        site.log.parent.mkdir(parents=True, exist_ok=True)
+        with site.log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write("".join(traceback.format_exception(err)) + "\n")
     return Failure(site=site.name, code=code, sentence=SENTENCES.get(code, SENTENCES["error"]))
 
 

@@ -6,24 +6,27 @@ commitment, the site's own ledger, the outbox of each run, and the log that neve
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from client import history
 from client.cohort import Cohort, find_cohort
 from client.outbox import Outbox
 from client.policy import POLICY_FILE, Policy, decide, read_policy
 from shared.canonical import canonical, digest
-from shared.errors import PolicyRefusal, ProtocolError
+from shared.errors import CheckpointError, LedgerError, PolicyRefusal, ProtocolError
 from shared.files import write_durably
 from shared.identity import Identity
 from shared.imaging.scan import Role
-from shared.ledger.events import Enrol, Event, Past, Refuse, Reserve, Run, Settle
+from shared.ledger.events import Enrol, Past, Refuse, Reserve, Run, Settle
 from shared.ledger.log import SignedEvent, event_bytes
 from shared.ledger.store import LedgerStore
-from shared.privacy.events import NoiseSource, NonPrivate, SampledGaussian, Spending
+from shared.privacy.events import NoiseSource
 
 STATE = ".willis"
+_RUN_NAME = re.compile(r"[0-9a-f]{8,64}")
 
 
 class Site:
@@ -37,7 +40,7 @@ class Site:
     @property
     def identity(self) -> Identity:
         """The site's signing key, made on first use."""
-        return Identity.at(self._state / "site.key", self.name)
+        return Identity.at(self._kept("site.key"), self.name)
 
     @property
     def policy(self) -> Policy:
@@ -53,9 +56,16 @@ class Site:
         """List the site's patients (see `find_cohort`)."""
         return find_cohort(self.folder, roles)
 
+    def commitment(self, cohort: Cohort) -> str:
+        """Return the salted digest of the patient list that the site signs instead of the list."""
+        path = self._kept("salt")
+        if not path.exists():
+            write_durably(path, os.urandom(32))
+        return hashlib.sha256(path.read_bytes() + canonical(cohort.ids)).hexdigest()
+
     def outbox(self, run: str) -> Outbox:
         """What was answered in a run."""
-        return Outbox(self._state / "runs" / run)
+        return Outbox(self._run_folder(run))
 
     def enrol(self, cohort: Cohort) -> SignedEvent:
         """Return the signed statement of who the site is; the same bytes while the cohort is the same."""
@@ -64,7 +74,7 @@ class Site:
             site=self.name,
             public_key=identity.public_key,
             patients=len(cohort.ids),
-            cohort=self._commitment(cohort),
+            cohort=self.commitment(cohort),
         )
         signed = SignedEvent.by(identity, event)
         with self._ledger(create=not (self._state / "runs").exists()) as ledger:
@@ -72,37 +82,23 @@ class Site:
         return signed
 
     def reserve(self, run: Run, cohort: Cohort, *, resume: bool) -> SignedEvent:
-        """Set budget aside for a run, durably, or refuse it: a signed event of the site's ledger."""
+        """Set budget aside for a run, durably, or refuse it: a signed event of the site's ledger.
+
+        Raises:
+            ProtocolError: the run was reserved before, with another plan or cohort, or with noise that cannot
+                be repeated and without `resume`.
+        """
+        plan_file = self._run_folder(run.run) / "plan.json"
         (self._state / "runs").mkdir(exist_ok=True)
         with self._ledger() as ledger:
-            known = _find(ledger, Reserve, run.run)
+            known = history.reservation(ledger.events, run.run)
             if known is not None:
-                return self._reserve_again(known, run, cohort, resume=resume)
-            past = tuple(_past(ledger))
-            policy = self.policy
-            event: Event
-            try:
-                decide(policy, run, len(cohort.ids), past)
-            except PolicyRefusal as err:
-                event = Refuse(run=run.run, site=self.name, by="site", round=0, code=err.code, reason=str(err))
-            else:
-                event = Reserve(
-                    run=run.run,
-                    site=self.name,
-                    cohort=self._commitment(cohort),
-                    plan=digest(event_bytes(run)),
-                    recipe=run.recipe,
-                    variant=run.variant,
-                    spending=run.spending,
-                    delta=run.delta,
-                    cap=policy.cap,
-                    past=past,
-                    noise_source=run.noise_source,
-                )
-            signed = SignedEvent.by(self.identity, event)
-            ledger.append(signed)
-            if isinstance(event, Reserve):
-                write_durably(self._plan_file(run.run), event_bytes(run))
+                self._check_same(known, run, cohort, resume=resume)
+            signed = self._answer(ledger, known, run, cohort)
+            if isinstance(signed.event, Reserve):
+                write_durably(plan_file, event_bytes(run))
+                if not resume:
+                    self.outbox(run.run).forget_answers()
             return signed
 
     def settle(self, run: str) -> SignedEvent:
@@ -110,10 +106,11 @@ class Site:
         with self._ledger() as ledger:
             plan = self.plan(run)
             rounds = self.outbox(run).rounds
-            spending = _executed(plan.spending, rounds * plan.steps_per_round)
+            spending = history.executed(plan.spending, rounds * plan.steps_per_round)
             event = Settle(run=run, site=self.name, rounds=rounds, spending=spending)
             signed = SignedEvent.by(self.identity, event)
-            ledger.append_once(signed, lambda e: isinstance(e, Settle) and e == event)
+            if history.standing(ledger.events, run) != signed:
+                ledger.append(signed)
             return signed
 
     def plan(self, run: str) -> Run:
@@ -121,67 +118,108 @@ class Site:
 
         Raises:
             ProtocolError: nothing was reserved: no step may be made.
+            CheckpointError: the file is damaged.
         """
-        path = self._plan_file(run)
-        if not path.exists():
-            raise ProtocolError(f"run {run} was never reserved here")
-        return Run.model_validate_json(path.read_bytes())
+        path = self._run_folder(run) / "plan.json"
+        try:
+            return Run.model_validate_json(path.read_bytes())
+        except FileNotFoundError as err:
+            raise ProtocolError(f"run {run} was never reserved here") from err
+        except ValueError as err:
+            raise CheckpointError(f"{path}: damaged; restore it from a backup or leave the run") from err
 
-    def _reserve_again(self, known: SignedEvent, run: Run, cohort: Cohort, *, resume: bool) -> SignedEvent:
-        """Answer a reservation that exists: for a resumed run, or a seeded one repeated to the byte."""
+    def check_reserved(self, run: Run, cohort: Cohort) -> None:
+        """Check, before a round's first private step, that budget for it is set aside.
+
+        Raises:
+            ProtocolError: it never was, the run has been settled since, or the cohort is another now.
+        """
+        with self._ledger() as ledger:
+            stands = history.standing(ledger.events, run.run)
+        if stands is None or not isinstance(stands.event, Reserve):
+            raise ProtocolError(f"run {run.run} is not reserved here, or settled; reserve it before training")
+        if stands.event.plan != digest(event_bytes(run)):
+            raise ProtocolError(f"the plan kept for run {run.run} is not the one reserved; restore it")
+        if stands.event.cohort != self.commitment(cohort):
+            raise ProtocolError(f"the patients are not those run {run.run} was reserved for; restore them")
+
+    def _answer(self, ledger: LedgerStore, known: SignedEvent | None, run: Run, cohort: Cohort) -> SignedEvent:
+        """Return the reservation or refusal that holds from now on, after writing it down where it is new."""
+        if known is not None:
+            settled = history.standing(ledger.events, run.run) != known
+            if not settled or self.outbox(run.run).rounds == run.rounds:
+                return known  # still set aside, or nothing left to spend: a repetition gives the same bytes
+        policy = self.policy  # read apart from the decision: what is wrong with the file stays here
+        past = history.past(ledger.events, without=run.run)
+        reason = _objection(policy, run, len(cohort.ids), past, known)
+        if reason:
+            refusal = Refuse(
+                run=run.run, site=self.name, by="site", round=0, code=PolicyRefusal.code, reason=reason
+            )
+            signed = SignedEvent.by(self.identity, refusal)
+        else:
+            signed = known or self._reservation(policy, run, cohort, past)
+        ledger.append(signed)
+        return signed
+
+    def _reservation(self, policy: Policy, run: Run, cohort: Cohort, past: tuple[Past, ...]) -> SignedEvent:
+        event = Reserve(
+            run=run.run,
+            site=self.name,
+            cohort=self.commitment(cohort),
+            plan=digest(event_bytes(run)),
+            recipe=run.recipe,
+            variant=run.variant,
+            spending=run.spending,
+            delta=run.delta,
+            cap=policy.cap,
+            past=past,
+            noise_source=run.noise_source,
+        )
+        return SignedEvent.by(self.identity, event)
+
+    def _check_same(self, known: SignedEvent, run: Run, cohort: Cohort, *, resume: bool) -> None:
+        """Let a reservation be answered again for a resumed run, or for a seeded one repeated to the byte."""
         event = known.event
         assert isinstance(event, Reserve)
-        if (event.plan, event.cohort) != (digest(event_bytes(run)), self._commitment(cohort)):
+        if (event.plan, event.cohort) != (digest(event_bytes(run)), self.commitment(cohort)):
             raise ProtocolError(f"run {run.run} was reserved with another plan or cohort; choose another seed")
-        write_durably(self._plan_file(run.run), event_bytes(run))  # a crash may have come before
-        if not resume:
-            if run.noise_source is not NoiseSource.SEEDED:
-                raise ProtocolError(f"run {run.run} was reserved before; resume it or start another")
-            self.outbox(run.run).forget_answers()
-        return known
+        if not resume and run.noise_source is not NoiseSource.SEEDED:
+            raise ProtocolError(f"run {run.run} was reserved before; resume it or start another")
 
-    def _plan_file(self, run: str) -> Path:
-        return self._state / "runs" / run / "plan.json"
+    def _run_folder(self, run: str) -> Path:
+        """Return the folder of a run; its name comes from outside and must not lead anywhere else."""
+        if not _RUN_NAME.fullmatch(run):
+            raise ProtocolError("a run is named by 8 to 64 hexadecimal digits")
+        return self._state / "runs" / run
 
-    def _commitment(self, cohort: Cohort) -> str:
-        path = self._state / "salt"
-        if not path.exists():
-            write_durably(path, os.urandom(32))
-        return hashlib.sha256(path.read_bytes() + canonical(cohort.ids)).hexdigest()
+    def _kept(self, name: str) -> Path:
+        """Return a secret's file; once the ledger is there, a missing one is lost and not to be made anew."""
+        path, ledger = self._state / name, self._state / "ledger.sqlite"
+        if not path.exists() and ledger.exists():
+            raise LedgerError(f"{path}: missing, and {ledger.name} rests on it; restore it from a backup")
+        return path
 
     @contextmanager
     def _ledger(self, *, create: bool = False) -> Iterator[LedgerStore]:
-        """Open the site's ledger; one that vanished after runs were reserved is an error, not a new one."""
+        """Open the site's ledger; one that vanished, or lacks a run reserved here, is an error, not a new one."""
         ledger = LedgerStore(self._state / "ledger.sqlite", create=create)
         try:
+            for plan in sorted((self._state / "runs").glob("*/plan.json")):
+                if history.reservation(ledger.events, plan.parent.name) is None:
+                    msg = f"{ledger.path}: lacks run {plan.parent.name}, which was reserved here"
+                    raise LedgerError(f"{msg}; restore a later copy")
             yield ledger
         finally:
             ledger.close()
 
 
-def _find(ledger: LedgerStore, kind: type[Reserve] | type[Settle], run: str) -> SignedEvent | None:
-    for signed in reversed(ledger.events):
-        if isinstance(signed.event, kind) and signed.event.run == run:
-            return signed
-    return None
-
-
-def _past(ledger: LedgerStore) -> Iterator[Past]:
-    """Yield what earlier runs cost: as settled, or as reserved where a settlement never came."""
-    settled = {s.event.run: s.event for s in ledger.events if isinstance(s.event, Settle)}
-    for signed in ledger.events:
-        event = signed.event
-        if isinstance(event, Reserve):
-            end = settled.get(event.run)
-            spending = end.spending if end else event.spending
-            if spending.steps:
-                yield Past(run=event.run, recipe=event.recipe, variant=event.variant, spending=spending)
-
-
-def _executed(reserved: Spending, steps: int) -> Spending:
-    """Return the reserved plan cut down to `steps`; plans have one mechanism a run today."""
-    (mechanism,) = reserved.mechanisms
-    if steps > mechanism.steps:
-        raise ProtocolError(f"{steps} steps were begun and only {mechanism.steps} reserved")
-    ran: SampledGaussian | NonPrivate = mechanism.model_copy(update={"steps": steps})
-    return Spending(unit=reserved.unit, relation=reserved.relation, mechanisms=(ran,))
+def _objection(policy: Policy, run: Run, patients: int, past: tuple[Past, ...], known: SignedEvent | None) -> str:
+    """Return why a run may not be reserved (again), or ""; nothing in it is computed from patients."""
+    if known is not None and isinstance(known.event, Reserve) and known.event.past != past:
+        return "the run was settled and other runs were reserved since; start another run"
+    try:
+        decide(policy, run, patients, past)
+    except PolicyRefusal as err:
+        return str(err)
+    return ""

@@ -1,0 +1,53 @@
+"""What a site's own ledger says of a run: whether it is open, and what it counts as having cost. Pure.
+
+A run may be reserved, settled, and reserved again when it is resumed: the latest of these entries holds.
+"""
+
+from collections.abc import Sequence
+
+from shared.errors import ProtocolError
+from shared.ledger.events import Past, Reserve, Settle
+from shared.ledger.log import SignedEvent
+from shared.privacy.events import NonPrivate, SampledGaussian, Spending
+
+
+def reservation(events: Sequence[SignedEvent], run: str) -> SignedEvent | None:
+    """Return the latest reservation of a run, settled or not."""
+    return next((s for s in reversed(events) if isinstance(s.event, Reserve) and s.event.run == run), None)
+
+
+def standing(events: Sequence[SignedEvent], run: str) -> SignedEvent | None:
+    """Return the latest reservation or settlement of a run: what it stands at."""
+    return next(
+        (s for s in reversed(events) if isinstance(s.event, Reserve | Settle) and s.event.run == run), None
+    )
+
+
+def past(events: Sequence[SignedEvent], *, without: str = "") -> tuple[Past, ...]:
+    """Return what runs cost, in order: as settled, or in full while reserved; the run `without` is left out."""
+    reserved: dict[str, Reserve] = {}
+    spent: dict[str, Spending] = {}
+    for signed in events:
+        event = signed.event
+        if isinstance(event, Reserve):
+            reserved[event.run] = event
+        if isinstance(event, Reserve | Settle):
+            spent[event.run] = event.spending
+    return tuple(
+        Past(run=run, recipe=event.recipe, variant=event.variant, spending=spent[run])
+        for run, event in reserved.items()
+        if run != without and spent[run].steps
+    )
+
+
+def executed(reserved: Spending, steps: int) -> Spending:
+    """Return the reserved plan cut down to `steps`; plans have one mechanism a run today.
+
+    Raises:
+        ProtocolError: more was begun than reserved.
+    """
+    (mechanism,) = reserved.mechanisms
+    if steps > mechanism.steps:
+        raise ProtocolError(f"{steps} steps were begun and only {mechanism.steps} reserved")
+    ran: SampledGaussian | NonPrivate = mechanism.model_copy(update={"steps": steps})
+    return Spending(unit=reserved.unit, relation=reserved.relation, mechanisms=(ran,))
