@@ -23,6 +23,7 @@ from shared.imaging.scan import Role, Scan
 
 TABLE = "cohort.csv"
 COLUMNS = {"angio": Role.ANGIO, "vessels": Role.VESSELS, "brain": Role.BRAIN, "lesion": Role.LESION}
+_KNOWN = {"patient", "session", *COLUMNS}
 _AFFINE_TOLERANCE_MM = 1e-2  # headers written by different tools round differently
 
 Session = Mapping[Role, Path]  # the files of one imaging session
@@ -110,19 +111,33 @@ def _from_folders(folder: Path) -> dict[tuple[str, str], dict[Role, Path]]:
 
 def _from_table(table: Path) -> dict[tuple[str, str], dict[Role, Path]]:
     sessions: dict[tuple[str, str], dict[Role, Path]] = {}
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        known = {"patient", "session", *COLUMNS}
-        columns = set(rows.fieldnames or ())
-        if "patient" not in columns or not columns <= known:
-            raise CohortError(f"{table}: columns must be patient, session and some of {', '.join(COLUMNS)}")
-        for number, row in enumerate(rows, start=2):
-            key = row["patient"] or "", row.get("session") or ""
-            if not key[0] or key in sessions:
-                raise CohortError(f"{table}, line {number}: patient {key[0]!r} is empty or listed twice")
-            files = {role: table.parent / row[c] for c, role in COLUMNS.items() if row.get(c)}
-            sessions[key] = files
+    columns, rows = _rows(table)
+    if "patient" not in columns or len(set(columns)) < len(columns) or not set(columns) <= _KNOWN:
+        raise CohortError(f"{table}: columns must be patient, session and some of {', '.join(COLUMNS)}")
+    for number, cells in rows:
+        if len(cells) != len(columns):
+            msg = f"{len(cells)} cells under {len(columns)} columns; mend that line"
+            raise CohortError(f"{table}, line {number}: {msg}")
+        row = dict(zip(columns, cells, strict=True))
+        key = row["patient"], row.get("session", "")
+        if not key[0] or key in sessions:
+            msg = f"patient {key[0]!r} is empty or listed twice; mend the line or number the sessions"
+            raise CohortError(f"{table}, line {number}: {msg}")
+        sessions[key] = {role: table.parent / row[c] for c, role in COLUMNS.items() if row.get(c)}
     return sessions
+
+
+def _rows(table: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return a table's header, and its rows with their line numbers; cells are stripped, empty rows left out."""
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as err:
+        msg = f"not a readable table in UTF-8 ({' '.join(str(err).split())}); save it again as CSV"
+        raise CohortError(f"{table}: {msg}") from err
+    filled = [(number, row) for number, row in numbered if any(row)]
+    return (filled[0][1], filled[1:]) if filled else ([], [])
 
 
 def _complete(files: Mapping[Role, Path], roles: Sequence[Role], where: str) -> Session:

@@ -6,6 +6,7 @@ figures, so it may be sent.
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,13 +23,17 @@ class Policy(BaseModel):
     """A site's rules. Every field has its key in `policy.toml`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    max_epsilon: float = Field(gt=0, default=20.0)  # over all runs that share this cohort
+    max_epsilon: float = Field(gt=0, allow_inf_nan=False, default=20.0)  # over all runs that share this cohort
     delta: float = Field(gt=0, lt=1, default=1e-5)
-    min_noise_multiplier: float = Field(ge=0, default=0.3)  # no single release quieter than this
+    min_noise_multiplier: float = Field(
+        ge=0, allow_inf_nan=False, default=0.3
+    )  # no single release quieter than this
     min_patients: int = Field(ge=1, default=3)
     recipes: tuple[str, ...] = ()  # empty: any
-    allow_seeded_noise: bool = False  # simulations only: the noise can be recomputed from the seed
-    allow_non_private: bool = False  # simulations only: ε = ∞
+    allow_seeded_noise: bool = Field(
+        strict=True, default=False
+    )  # simulations only: the noise can be recomputed from the seed
+    allow_non_private: bool = Field(strict=True, default=False)  # simulations only: ε = ∞
 
     @property
     def cap(self) -> Cap:
@@ -40,14 +45,17 @@ def read_policy(path: Path) -> Policy:
     """Read a policy file; a missing one means the defaults, which refuse simulations.
 
     Raises:
-        PolicyRefusal: the file has an unknown key or a value out of range; names file, key and remedy.
+        PolicyRefusal: the file cannot be read, or has an unknown key or a value out of range; names file, key
+            and remedy.
     """
     if not path.exists():
         return Policy()
     try:
-        return Policy.model_validate(tomllib.loads(path.read_text()))
-    except tomllib.TOMLDecodeError as err:
-        raise PolicyRefusal(f"{path}: not valid TOML ({err}); mend that line") from err
+        return Policy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise PolicyRefusal(f"{path}: not valid TOML in UTF-8 ({err}); mend that line") from err
+    except OSError as err:
+        raise PolicyRefusal(f"{path}: cannot be read ({err.strerror}); make it readable or remove it") from err
     except ValidationError as err:
         first = err.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -92,10 +100,10 @@ def _decide_budget(policy: Policy, run: Run, past: Sequence[Past]) -> None:
     spent = private_past(past)
     before, after = cost(spent, policy.delta), cost([*spent, run.spending], policy.delta)
     if after.epsilon > policy.max_epsilon:
+        cap = replace(after, epsilon=policy.max_epsilon)
         raise PolicyRefusal(
-            f"this run would bring the cohort from {before} to {after}, over the site's cap of ε = "
-            f"{policy.max_epsilon:g} at the same δ, unit and accountant; ask for a smaller epsilon, or have "
-            "the site raise max_epsilon in its policy.toml"
+            f"this run would bring the cohort from {before} to {after}, over the site's cap of {cap}; "
+            f"ask for a smaller epsilon, or have the site raise max_epsilon in its {POLICY_FILE}"
         )
 
 
