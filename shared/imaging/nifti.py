@@ -6,17 +6,19 @@ remedy. Writing gives the same bytes for the same voxels (no time stamp in the g
 
 import gzip
 import io
+import logging
 import math
-import zlib
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from shared.errors import CohortError
 from shared.imaging.scan import Volume
+
+# nibabel also prints what it is about to raise, and what it mends: here every problem is one error, or none.
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 
 MAX_VOXELS = 512**3  # larger than any clinical head scan; a header that asks for more is refused unread
 
@@ -25,25 +27,26 @@ def read(path: Path) -> tuple[Volume, NDArray[np.float64]]:
     """Return voxels (i, j, k) as float32 and the affine (4, 4) in millimetres.
 
     Raises:
-        CohortError: the file is missing, truncated, not NIfTI, not 3D, too large, has a singular affine or
-            voxels that are not finite.
+        CohortError: the file is missing, truncated, not NIfTI, not 3D, too large, has a singular affine, or
+            voxels that are not finite real numbers.
     """
     try:
         image = nib.Nifti1Image.from_filename(path)
-        shape = image.shape
-        if len(shape) == 4 and shape[3] == 1:
-            image = image.slicer[..., 0]
-        if len(image.shape) != 3 or math.prod(image.shape) > MAX_VOXELS or min(image.shape) < 1:
-            msg = (
-                f"{path}: shape {shape} is not a 3D volume of at most {MAX_VOXELS} voxels; convert or crop it"
-            )
-            raise CohortError(msg)
-        voxels = np.asarray(image.dataobj, dtype=np.float32)
+        shape = image.shape[:3] if image.shape[3:] == (1,) else image.shape
+        if len(shape) != 3 or math.prod(shape) > MAX_VOXELS or min(shape) < 1:
+            msg = f"shape {image.shape} is not a 3D volume of at most {MAX_VOXELS} voxels; convert or crop it"
+            raise CohortError(f"{path}: {msg}")
+        if image.get_data_dtype().kind not in "iuf":
+            raise CohortError(f"{path}: voxels of type {image.get_data_dtype()}; convert them to plain numbers")
+        with np.errstate(all="ignore"):  # what overflows is infinite, and refused below
+            voxels = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
     except FileNotFoundError as err:
         raise CohortError(f"{path}: no such file; restore it or remove it from the cohort") from err
-    except (OSError, EOFError, ValueError, zlib.error, ImageFileError) as err:
-        msg = f"{path}: not a readable NIfTI file ({_one_line(err)}); it may be truncated, copy it again"
-        raise CohortError(msg) from err
+    except CohortError:
+        raise
+    except Exception as err:  # a damaged header fails in many ways, each with an error class of its own
+        msg = f"not a readable NIfTI file ({_one_line(err)}); it may be truncated, copy it again"
+        raise CohortError(f"{path}: {msg}") from err
     affine = np.asarray(image.affine, dtype=np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise CohortError(f"{path}: the affine is singular or not finite; repair the header")
@@ -53,9 +56,7 @@ def read(path: Path) -> tuple[Volume, NDArray[np.float64]]:
     return voxels, affine
 
 
-def write(
-    path: Path, voxels: NDArray[np.generic], affine: NDArray[np.float64], description: str = ""
-) -> None:
+def write(path: Path, voxels: NDArray[np.generic], affine: NDArray[np.float64], description: str = "") -> None:
     """Write (i, j, k) voxels with their affine in millimetres; `description` has room for 79 bytes."""
     image = nib.Nifti1Image(voxels, affine)
     image.header["descrip"] = description.encode()[:79]
