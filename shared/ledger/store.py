@@ -5,6 +5,7 @@ and never repaired: a damaged one is refused by name.
 """
 
 import copy
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,14 +27,17 @@ class LedgerStore:
         """
         self.path = path
         if not create and not path.exists():
-            raise LedgerError(f"{path}: no ledger here; a run without one cannot be trusted or resumed")
+            msg = "no ledger here, and without it what was spent is not known"
+            raise LedgerError(f"{path}: {msg}; restore it from a copy")
         with self._guard():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                _make(path)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=DELETE")
             self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("CREATE TABLE IF NOT EXISTS log (id INTEGER PRIMARY KEY, line BLOB NOT NULL)")
-            self._lines = [bytes(row[0]) for row in self._db.execute("SELECT line FROM log ORDER BY id")]
+            rows = self._db.execute("SELECT line FROM log ORDER BY id").fetchall()
+        # What is not bytes was not written here; the chain refuses it as damaged.
+        self._lines = [line if isinstance(line, bytes) else b"" for (line,) in rows]
         self._chain = Chain(str(path))
         self._events = [self._chain.follow(raw) for raw in self._lines]
 
@@ -89,6 +93,22 @@ class LedgerStore:
     def _guard(self) -> Iterator[None]:
         try:
             yield
+        except sqlite3.IntegrityError as err:  # the next place in the log is taken
+            msg = f"{self.path}: another process wrote to it meanwhile; let it finish, then try again"
+            raise LedgerError(msg) from err
         except (sqlite3.Error, OSError) as err:
             msg = f"{self.path}: {err}; free disk space or restore the ledger from a copy"
             raise LedgerError(msg) from err
+
+
+def _make(path: Path) -> None:
+    """Put an empty ledger at `path` in one step: a file there always has its table, whatever crashed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    temporary.unlink(missing_ok=True)
+    database = sqlite3.connect(temporary)
+    try:
+        database.execute("CREATE TABLE log (id INTEGER PRIMARY KEY, line BLOB NOT NULL)")
+    finally:
+        database.close()
+    os.replace(temporary, path)
