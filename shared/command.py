@@ -1,7 +1,9 @@
 """The one command, `willis`. Its sub-commands are entry points, imported only when one of them is called."""
 
+import errno
 import sys
 from importlib.metadata import EntryPoint, entry_points
+from typing import NoReturn
 
 import click
 
@@ -35,12 +37,26 @@ def willis() -> None:
     """
 
 
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
 def main() -> None:
     """Run `willis`; a foreseen error is one line on stderr and exit status 1."""
     try:
         willis()
     except WillisError as err:
-        click.echo(f"willis: {err}", err=True)
-        sys.exit(1)
+        _fail(str(err))
+    except OSError as err:
+        if err.errno not in _NO_SPACE | _NOT_ALLOWED:
+            raise
+        where = err.filename or "a file"
+        remedy = "free space" if err.errno in _NO_SPACE else "change its permissions or name another place"
+        _fail(f"{where}: {err.strerror}; {remedy}, then try again (a run: with --resume)")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _fail(text: str) -> NoReturn:
+    click.echo(f"willis: {' '.join(text.splitlines())}", err=True)  # one line, whatever a message quotes
+    sys.exit(1)

@@ -10,14 +10,16 @@ from rich.console import Console
 
 from client.app import records_of
 from client.cohort import find_cohort, is_site
-from client.policy import POLICY_FILE
+from client.policy import POLICY_FILE, read_policy
+from client.site import Site
 from server.coordinator import RunFolder, load_model
-from server.job import Job
+from server.job import Job, plan
 from server.ledger_export import export_ledger
 from server.publication import publish
 from server.report import write_report
-from shared.errors import CohortError, PolicyRefusal, UsageError
+from shared.errors import CohortError, LedgerError, PolicyRefusal, UsageError
 from shared.files import write_durably
+from shared.ledger.events import Enrol
 from shared.privacy.events import NoiseSource
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import Progress, Recipe
@@ -25,6 +27,7 @@ from shared.recipes.catalogue import load
 from simulations.bars import bars
 from simulations.engines import Engine, run_engine
 
+MAX_EPSILON = 100.0  # more protects nobody, and takes the accountant gigabytes to say so
 POLICY = """\
 # What this site allows; edit freely, it wins over anything a coordinator asks.
 # Written by `willis simulate`: generous, because everything stays on one machine.
@@ -59,17 +62,21 @@ class _Simulation(BaseModel):
 
     cohorts: Path
     seed: int | None
+    coordinator: str  # public key, so that a key lost later is not replaced in silence
 
 
 def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine) -> None:
     """Start a run in the empty folder `out` and take it to its data set and report."""
     recipe = load(asked.recipe, asked.variant, asked.preset)
-    job = _job(asked, recipe, sites=len(find_sites(cohorts)))
     folder = RunFolder(out)
+    _check_empty(out)
+    sites = find_sites(cohorts)
+    job = _job(asked, recipe, sites=len(sites))
+    plan(job, recipe, [])  # a target out of reach is refused before anything is read or written
     with bars() as progress:
-        _check_cohorts(find_sites(cohorts), recipe, job, progress)
+        _check_cohorts(sites, recipe, job, progress)
         folder.begin(job)
-        kept = _Simulation(cohorts=cohorts.resolve(), seed=asked.seed)
+        kept = _Simulation(cohorts=cohorts.resolve(), seed=asked.seed, coordinator=folder.identity.public_key)
         write_durably(_kept_file(out), kept.model_dump_json(indent=2).encode() + b"\n")
         _conduct(folder, job, kept, engine, progress)
     _say_what_next(out, job)
@@ -83,6 +90,7 @@ def resume_run(out: Path, engine: Engine) -> None:
         kept = _Simulation.model_validate_json(_kept_file(out).read_bytes())
     except (OSError, ValueError) as err:
         raise UsageError(f"{_kept_file(out)}: missing or damaged; restore it, it holds the seed") from err
+    _check_resumable(folder, job, kept)
     with bars() as progress:
         _check_cohorts(find_sites(kept.cohorts), load(job.recipe, job.variant, job.preset), job, progress)
         _conduct(folder, job, kept, engine, progress)
@@ -90,20 +98,69 @@ def resume_run(out: Path, engine: Engine) -> None:
 
 
 def find_sites(cohorts: Path) -> list[Path]:
-    """Return the site folders under `cohorts`, in order of name.
+    """Return the site folders under `cohorts`, in order of name; hidden folders are none.
 
     Raises:
-        CohortError: there are none.
+        CohortError: there are none, or a folder holds no cohort (left out in silence, it would be missed late).
     """
-    sites = [path for path in sorted(cohorts.iterdir()) if path.is_dir() and is_site(path)]
+    expected = f"expected {cohorts.name}/<site>/sub-<patient>/anat/..."
+    if not cohorts.is_dir():
+        raise CohortError(f"{cohorts}: no such folder; bring the cohorts back, {expected}")
+    sites = [path for path in sorted(cohorts.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     if not sites:
-        raise CohortError(f"{cohorts}: no sites here; expected {cohorts.name}/<site>/sub-<patient>/anat/...")
+        raise CohortError(f"{cohorts}: no sites here; {expected}")
+    for site in sites:
+        if not is_site(site):
+            raise CohortError(f"{site}: no patients here; {expected}, or move the folder away")
     return sites
+
+
+def _check_empty(out: Path) -> None:
+    """Refuse a folder with something in it before anything is read (`RunFolder.begin` refuses it too)."""
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out}: not empty; give --resume to continue its run, or another folder")
+
+
+def _check_resumable(folder: RunFolder, job: Job, kept: _Simulation) -> None:
+    """Check that a run still has its key, its ledger and the patients it began with.
+
+    Raises:
+        WillisError: naming what is missing or has changed; nothing has been written.
+    """
+    key = folder.path / "coordinator.key"
+    if not key.exists() or folder.identity.public_key != kept.coordinator:
+        raise UsageError(f"{key}: missing or another; restore it from a copy: the run is signed with it")
+    if not folder.ledger_file.exists():
+        if folder.checkpoints.exists():
+            raise LedgerError(
+                f"{folder.ledger_file}: missing, and the run has checkpoints; restore it from a copy"
+            )
+        return  # interrupted before any site enrolled
+    ledger = folder.open_ledger()
+    enrolled = {s.event.site: s.event for s in ledger.events if isinstance(s.event, Enrol)}
+    ledger.close()
+    sites = {path.name: Site(path) for path in find_sites(kept.cohorts)}
+    if len(sites) != job.sites or not enrolled.keys() <= sites.keys():
+        began = ", ".join(sorted(enrolled))
+        raise CohortError(
+            f"{kept.cohorts}: {len(sites)} sites, and the run began with {job.sites} ({began}); restore them"
+        )
+    roles = load(job.recipe, job.variant, job.preset).roles
+    for name, event in enrolled.items():
+        cohort = sites[name].cohort(roles)
+        if sites[name].commitment(cohort) != event.cohort:
+            msg = f"{len(cohort.ids)} patients, and not the {event.patients} that the run began with"
+            raise CohortError(f"{cohort.folder}: {msg}; restore them, or start another run")
 
 
 def _job(asked: Asked, recipe: Recipe, sites: int) -> Job:
     if asked.unsafe_non_private == (asked.epsilon is not None):
         raise UsageError("give either --epsilon or --unsafe-non-private: noise is a choice made by name")
+    if asked.epsilon is not None and not 0 < asked.epsilon <= MAX_EPSILON:
+        remedy = f"choose a number above 0 and at most {MAX_EPSILON:g}, or --unsafe-non-private by name"
+        raise UsageError(f"--epsilon {asked.epsilon:g}: {remedy}")
+    if not 0 < asked.delta < 1:
+        raise UsageError(f"--delta {asked.delta:g}: choose a number between 0 and 1, such as 1e-5")
     seeded = asked.seed is not None
     pretrain = {"phantoms": True, "none": False, None: asked.preset == "small"}[asked.pretrain]
     return Job(
@@ -137,6 +194,7 @@ def _check_cohorts(sites: Sequence[Path], recipe: Recipe, job: Job, progress: Pr
             seen[patient] = site
         if not (site / POLICY_FILE).exists():
             write_durably(site / POLICY_FILE, POLICY.encode())
+        read_policy(site / POLICY_FILE)
         records_of(site, job.recipe, job.variant, job.preset, job.public_seed)
     progress("reading cohorts", len(sites), len(sites))
 
