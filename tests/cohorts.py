@@ -1,0 +1,89 @@
+"""Cohorts of a few patients with tiny images: enough for every code path, read and trained on in a moment."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.imaging import nifti
+from shared.imaging.scan import Role
+
+LESION_MM = np.diag([4.0, 4.0, 4.0, 1.0])
+VESSEL_MM = np.diag([0.6, 0.6, 0.8, 1.0])
+
+# What a simulated site allows: any noise, any cost up to the cap.
+SIMULATION_POLICY = "allow_seeded_noise = true\nallow_non_private = true\nmin_noise_multiplier = 0.0\n"
+
+
+def write_policy(site: Path, extra: str = "") -> None:
+    """Give `site` a policy that allows simulations, with `extra` lines of TOML."""
+    (site / "policy.toml").write_text(SIMULATION_POLICY + extra)
+
+
+def file_of(site: Path, patient: str, role: Role, session: str = "") -> Path:
+    """Return where a patient's file of one role lies in a BIDS-like site folder."""
+    stem = f"{patient}_{session}" if session else patient
+    return site / patient / session / "anat" / f"{stem}_{role.value}.nii.gz"
+
+
+def blob(seed: int, shape: tuple[int, int, int] = (24, 24, 24)) -> NDArray[np.float32]:
+    """Return a mask (i, j, k) with one ball of a radius and place drawn with `seed`."""
+    rng = np.random.default_rng(seed)
+    centre = [rng.uniform(0.3, 0.7) * n for n in shape]
+    offsets = np.indices(shape) - np.array(centre)[:, None, None, None]
+    return np.asarray((offsets**2).sum(axis=0) <= rng.uniform(3.0, 6.0) ** 2, dtype=np.float32)
+
+
+def add_lesion_patient(site: Path, patient: str, seed: int, session: str = "") -> Path:
+    """Write one lesion mask of 24 x 24 x 24 voxels of 4 mm; return its file."""
+    path = file_of(site, patient, Role.LESION, session)
+    nifti.write(path, blob(seed), LESION_MM)
+    return path
+
+
+def add_vessel_patient(site: Path, patient: str, seed: int) -> None:
+    """Write angiogram, vessels and brain of 40 x 40 x 12 voxels of 0.6 x 0.6 x 0.8 mm."""
+    rng = np.random.default_rng(seed)
+    shape = (40, 40, 12)
+    brain = np.ones(shape, np.float32)
+    vessels = np.zeros(shape, np.float32)
+    for _ in range(3):
+        i, j = rng.integers(5, 35, size=2)
+        width = int(rng.integers(2, 5))
+        vessels[i : i + width, j : j + width] = 1
+    angio = (rng.uniform(40, 60) + 6 * rng.standard_normal(shape) + 90 * vessels).astype(np.float32)
+    for role, voxels in {Role.ANGIO: angio, Role.VESSELS: vessels, Role.BRAIN: brain}.items():
+        nifti.write(file_of(site, patient, role), voxels, VESSEL_MM)
+
+
+def lesion_cohorts(root: Path, sites: Mapping[str, int] | None = None, seed: int = 0) -> Path:
+    """Write sites of lesion patients (site -> number of patients), each with a policy; return `root`."""
+    number = 0
+    for site, patients in (sites or {"east": 3, "west": 3}).items():
+        for _ in range(patients):
+            number += 1
+            add_lesion_patient(root / site, f"sub-{number:03d}", seed + number)
+        write_policy(root / site)
+    return root
+
+
+def vessel_cohorts(root: Path, sites: Mapping[str, int] | None = None, seed: int = 0) -> Path:
+    """Write sites of vessel patients, each with a policy; return `root`."""
+    number = 0
+    for site, patients in (sites or {"east": 3, "west": 3}).items():
+        for _ in range(patients):
+            number += 1
+            add_vessel_patient(root / site, f"sub-{number:03d}", seed + number)
+        write_policy(root / site)
+    return root
+
+
+def snapshot(*folders: Path, leaving_out: Sequence[str] = ()) -> dict[Path, bytes]:
+    """Return every file under `folders` with its bytes, but for names in `leaving_out`."""
+    return {
+        path: path.read_bytes()
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in leaving_out
+    }
