@@ -150,6 +150,6 @@ def _complete(files: Mapping[Role, Path], roles: Sequence[Role], where: str) -> 
             beside = files[present[0]]
             extra = "a label without its image" if not role.is_label else f"{role.value} is missing"
             raise CohortError(f"{beside}: {where}: {extra}; add the {role.value} file or remove this one")
-        if not files[role].exists():
+        if not files[role].is_file():
             raise CohortError(f"{files[role]}: no such file ({where}); mend the path or remove the row")
     return {role: files[role] for role in roles}
