@@ -6,6 +6,7 @@ round's events, so a resumed run can complete the ledger; settlement comes last 
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from flwr.serverapp import Grid
@@ -17,7 +18,7 @@ from server.checkpoint import Checkpoint, latest, save_checkpoint
 from server.job import Job, plan
 from server.ledger_export import export_ledger
 from server.rounds import Rounds, use_all_cores
-from shared.errors import UsageError
+from shared.errors import UsageError, WillisError
 from shared.files import write_durably
 from shared.identity import Identity
 from shared.ledger.events import Event, Round, Run
@@ -114,6 +115,10 @@ def conduct(grid: Grid, folder: RunFolder, progress: Progress) -> None:
         progress("rounds", run.rounds, run.rounds)
         settle(grid, run, members, ledger)
         export_ledger(ledger, folder.ledger_file.parent, folder.identity)
+    except WillisError:
+        with suppress(OSError):  # what stopped the run may be a full disk, and that is what must be told
+            export_ledger(ledger, folder.ledger_file.parent, folder.identity)
+        raise
     finally:
         ledger.close()
 

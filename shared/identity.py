@@ -51,7 +51,11 @@ class Identity:
 
     def sign(self, purpose: str, message: bytes) -> str:
         """Return the signature of `message` for one `purpose`, in hexadecimal."""
-        return self._key.sign(_domain(purpose, message)).hex()
+        return self.sign_framed(_domain(purpose, message)).hex()
+
+    def sign_framed(self, message: bytes) -> bytes:
+        """Return the signature of bytes that name their own purpose, as the SSH signature format does."""
+        return self._key.sign(message)
 
 
 def verify(public_key: str, purpose: str, message: bytes, signature: str) -> bool:

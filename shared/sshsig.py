@@ -22,7 +22,7 @@ _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 def ssh_sign(identity: Identity, namespace: str, message: bytes) -> str:
     """Return what `ssh-keygen -Y sign -n NAMESPACE` writes, over `message`."""
     # The owner's raw key, because `Identity.sign` adds Willis' own preamble and OpenSSH has its own.
-    signature = identity._key.sign(_signed(namespace, message))
+    signature = identity.sign_framed(_signed(namespace, message))
     parts = (
         _public_blob(identity.public_key),
         namespace.encode(),

@@ -14,7 +14,6 @@ from client.policy import POLICY_FILE, read_policy
 from client.site import Site
 from server.coordinator import RunFolder, load_model
 from server.job import Job, plan
-from server.ledger_export import export_ledger
 from server.publication import publish
 from server.report import write_report
 from shared.errors import CohortError, LedgerError, PolicyRefusal, UsageError
@@ -195,6 +194,7 @@ def _check_cohorts(sites: Sequence[Path], recipe: Recipe, job: Job, progress: Pr
         if not (site / POLICY_FILE).exists():
             write_durably(site / POLICY_FILE, POLICY.encode())
         read_policy(site / POLICY_FILE)
+        Site(site).check_state()
         records_of(site, job.recipe, job.variant, job.preset, job.public_seed)
     progress("reading cohorts", len(sites), len(sites))
 
@@ -203,9 +203,6 @@ def _conduct(folder: RunFolder, job: Job, kept: _Simulation, engine: Engine, pro
     try:
         run_engine(engine, folder.path, find_sites(kept.cohorts), kept.seed, progress)
     except PolicyRefusal:
-        ledger = folder.open_ledger()
-        export_ledger(ledger, folder.ledger_file.parent, folder.identity)
-        ledger.close()
         write_report(folder.path)
         raise
     progress("report", 0, 1)
