@@ -52,6 +52,17 @@ class Site:
         """Where full error texts stay."""
         return self._state / "site.log"
 
+    def check_state(self) -> None:
+        """Read what was kept of earlier runs, if any, so that damage is found before anything starts.
+
+        Raises:
+            WillisError: naming the file and the remedy.
+        """
+        if any((self._state / name).exists() for name in ("ledger.sqlite", "runs")):
+            with self._ledger():
+                Identity.at(self._kept("site.key"), self.name)
+                self._kept("salt")
+
     def cohort(self, roles: Sequence[Role]) -> Cohort:
         """List the site's patients (see `find_cohort`)."""
         return find_cohort(self.folder, roles)

@@ -93,7 +93,9 @@ class Chain:
             msg = f"{spot}: damaged or of an unknown kind; restore the ledger from a copy"
             raise LedgerError(msg) from err
         if place != self.head or line(self.head, signed) != raw:
-            raise LedgerError(f"{spot}: does not follow from the entry before it; the ledger was altered")
+            raise LedgerError(
+                f"{spot}: does not follow from the entry before it; the ledger was altered: restore a copy"
+            )
         return signed
 
     def _check_signature(self, signed: SignedEvent, spot: str) -> None:
@@ -101,13 +103,15 @@ class Chain:
         if isinstance(event, Enrol):
             key: str | None = self._keys.get(event.site, event.public_key)
             if key != event.public_key:
-                raise LedgerError(f"{spot}: {event.site} was enrolled before with another key")
+                raise LedgerError(f"{spot}: {event.site} was enrolled before with another key; restore that key")
         elif isinstance(event, SITE_EVENTS) and not (isinstance(event, Refuse) and event.by == "coordinator"):
             key = self._keys.get(event.site)
         else:
             return
         if key is None or signed.signer != event.site or not signed.is_signed_by(key):
-            raise LedgerError(f"{spot}: {event.type} is not signed by {event.site}; do not rely on it")
+            raise LedgerError(
+                f"{spot}: {event.type} is not signed by {event.site}; restore the ledger from a copy"
+            )
 
 
 def parse(lines: Iterable[bytes], where: str) -> list[SignedEvent]:
