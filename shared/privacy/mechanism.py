@@ -19,6 +19,8 @@ from torch import Tensor
 
 from shared.privacy.randomness import Randomness
 
+_CHUNK = 2**18  # values widened to float64 at a time, so that the copy stays in the cache
+
 
 class GaussianSum:
     """One noisy sum over patients. Vectors are lists of tensors of the shapes given once."""
@@ -40,8 +42,7 @@ class GaussianSum:
         present = [t for t in vector if t is not None]
         if not present:
             return
-        norms = [torch.linalg.vector_norm(t, dtype=torch.float64) for t in present]
-        norm = float(torch.linalg.vector_norm(torch.stack(norms)))
+        norm = _norm(present)
         if not math.isfinite(norm):
             return
         # The margin covers float32 rounding of the scaled vector.
@@ -64,4 +65,11 @@ class GaussianSum:
             return total
         noise = self._randomness.gaussian(sum(t.numel() for t in total), self._noise_std)
         parts = torch.split(noise, [t.numel() for t in total])
-        return [t + n.view_as(t).to(t) for t, n in zip(total, parts, strict=True)]
+        return [t.add_(n.view_as(t).to(t)) for t, n in zip(total, parts, strict=True)]
+
+
+def _norm(vector: Sequence[Tensor]) -> float:
+    """Return the L2 norm in float64: sums of float32 squares lose terms, and would understate it."""
+    parts = (part for t in vector for part in torch.split(t.reshape(-1), _CHUNK))
+    norms = [torch.linalg.vector_norm(part, dtype=torch.float64) for part in parts]
+    return float(torch.linalg.vector_norm(torch.stack(norms)))

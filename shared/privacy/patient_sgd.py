@@ -55,11 +55,11 @@ class PatientOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus ships no ty
 
     def private_step(self, patient_loss: PatientLoss, public_loss: Tensor | None = None) -> None:
         """Make one step on freshly drawn patients; `public_loss` reads no patient and is added un-noised."""
+        free = _gradients(public_loss, self.params)  # first: what its graph holds is given back before the loop
         drawn = self._randomness.bernoulli(self._patients, self._sampling_rate)
         door = GaussianSum(self.params, self.max_grad_norm, self.noise_multiplier, self._randomness)
         for index in drawn.nonzero()[0]:
             door.add(torch.autograd.grad(patient_loss(int(index)), self.params, allow_unused=True))
-        free = _gradients(public_loss, self.params)
         for parameter, noisy in zip(self.params, door.release(), strict=True):
             parameter.grad = noisy
         self.scale_grad()

@@ -6,6 +6,7 @@ logs or returns the key. `SeededRandomness` repeats itself, for simulations; wha
 """
 
 import hashlib
+import math
 import os
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from torch import Tensor
 
 from shared.canonical import canonical
 from shared.privacy.events import NoiseSource
+
+_CHUNK = 2**14  # pairs of draws made at a time: what they pass through stays in the cache
 
 
 class Randomness(Protocol):
@@ -42,22 +45,26 @@ class SystemRandomness:
     def __init__(self) -> None:
         self._stream = Cipher(ChaCha20(os.urandom(32), os.urandom(16)), mode=None).encryptor()
 
-    def _uniforms(self, count: int) -> NDArray[np.float64]:
-        """Return `count` uniforms in (0, 1]: 53 random bits each, zero excluded for the logarithm."""
-        bits = np.frombuffer(self._stream.update(bytes(8 * count)), dtype="<u8")
-        return ((bits >> np.uint64(11)).astype(np.float64) + 1.0) * 2.0**-53
+    def _uniforms(self, count: int) -> Tensor:
+        """Return `count` float64 uniforms in (0, 1]: 53 random bits each, zero excluded for the logarithm."""
+        bits = torch.frombuffer(bytearray(self._stream.update(bytes(8 * count))), dtype=torch.int64)
+        return bits.bitwise_and_(2**53 - 1).double().add_(1.0).mul_(2.0**-53)
 
     def gaussian(self, count: int, std: float) -> Tensor:
         """See `Randomness.gaussian`; Box and Muller (1958) in float64."""
-        half = (count + 1) // 2
-        radius = np.sqrt(-2.0 * np.log(self._uniforms(half)))
-        angle = 2.0 * np.pi * self._uniforms(half)
-        draws = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
-        return torch.from_numpy(draws * std).float()
+        draws = torch.empty(count)
+        for start in range(0, count, 2 * _CHUNK):
+            part = draws[start : start + 2 * _CHUNK]
+            half = (len(part) + 1) // 2
+            radius = self._uniforms(half).log_().mul_(-2.0).sqrt_().mul_(std)
+            angle = self._uniforms(half).mul_(2.0 * math.pi)
+            part[:half] = angle.cos().mul_(radius)
+            part[half:] = angle.sin_().mul_(radius)[: len(part) - half]
+        return draws
 
     def bernoulli(self, count: int, probability: float) -> NDArray[np.bool_]:
         """See `Randomness.bernoulli`."""
-        return self._uniforms(count) <= probability
+        return (self._uniforms(count) <= probability).numpy()
 
 
 class SeededRandomness:
@@ -72,7 +79,7 @@ class SeededRandomness:
 
     def gaussian(self, count: int, std: float) -> Tensor:
         """See `Randomness.gaussian`."""
-        return torch.randn(count, generator=self._noise) * std
+        return torch.randn(count, generator=self._noise).mul_(std)
 
     def bernoulli(self, count: int, probability: float) -> NDArray[np.bool_]:
         """See `Randomness.bernoulli`."""
