@@ -1,10 +1,14 @@
 """Bounded statistics of one patient's labelled vessel patches: what a site may release once, noised.
 
-Eleven histograms, each of which sums to at most 1, so that the whole vector has Euclidean norm at most
-`STATISTICS_NORM_BOUND` whatever the patient: the bound is arithmetic and owes nothing to data.
+Eleven histograms, each of which sums to at most 1, minus what public phantoms have on average. The vector has
+Euclidean norm at most `STATISTICS_NORM_BOUND` whatever the patient: the bound is arithmetic and owes nothing to
+data. Patients are seldom that far from the public centre, so `STATISTICS_CLIP`, which most public phantoms keep
+to, is the norm to clip to: half the noise for the same ε.
 """
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +31,19 @@ _RING = 3  # voxels around a vessel that are its surround
 
 
 def vessel_statistics(patches: Patches) -> NDArray[np.float32]:
-    """Return (STATISTICS_DIM,) for the patches (n, 2, size, size) of one patient.
+    """Return (STATISTICS_DIM,) for the patches (n, 2, size, size) of one patient, minus the public centre.
 
-    Finite, non-negative and within `STATISTICS_NORM_BOUND` for any input, no patches and no vessels included:
-    a histogram with nothing to count is zero.
+    Finite and within `STATISTICS_NORM_BOUND` for any input, no patches and no vessels included.
     """
+    centred: NDArray[np.float32] = (histograms(patches) - _CENTRE).astype(np.float32)
+    return centred
+
+
+def histograms(patches: Patches) -> NDArray[np.float64]:
+    """Return (STATISTICS_DIM,) shares, each block summing to at most 1; with nothing to count it is zero."""
     image = np.clip(np.nan_to_num(patches[:, 0]), -1.0, 1.0)
     vessel = patches[:, 1] > 0
-    return np.concatenate([block(image, vessel) for block in _BLOCKS.values()]).astype(np.float32)
+    return np.concatenate([block(image, vessel) for block in _BLOCKS.values()])
 
 
 def _histogram(values: NDArray[np.floating], edges: Histogram) -> Histogram:
@@ -154,5 +163,10 @@ _BLOCKS: dict[str, Callable[[Images, Masks], Histogram]] = {
     "pieces": _pieces,
 }
 
-STATISTICS_DIM = vessel_statistics(np.empty((0, 2, 8, 8), np.float32)).size
-STATISTICS_NORM_BOUND = float(np.sqrt(len(_BLOCKS)))
+# Mean histograms of public phantoms, made by `shared.phantoms.calibration.public_centre`; a constant of the
+# protocol: sites and coordinator must subtract the same numbers.
+_CENTRE = np.array(json.loads(Path(__file__).with_name("vessel_statistics_centre.json").read_text()))
+
+STATISTICS_DIM = _CENTRE.size
+STATISTICS_NORM_BOUND = float(np.sqrt(len(_BLOCKS)) + np.linalg.norm(_CENTRE))
+STATISTICS_CLIP = 1.5

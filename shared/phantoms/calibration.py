@@ -1,10 +1,10 @@
 """Fit the public simulator to statistics that patients released once: pure post-processing, no ε of its own.
 
-The released vector is a noised mean over patients, so it constrains the mean of a population of phantoms. Out
-of all populations whose mean agrees, up to the noise and to what the simulator cannot express, take the one
-nearest to the public pool in relative entropy (exponential tilting; Jaynes, 1957); fit a Gaussian in log
-parameters to it; draw a second pool there and repeat. Draws mix in a share of the public prior, so that a
-feature on which the statistics are silent keeps its spread.
+A pool of public phantoms teaches an emulator which statistics follow from which parameters; candidates drawn
+from the public ranges are weighted by how well, together, they explain the released mean; a Gaussian in log
+parameters is fitted to them. A second pool, drawn from that Gaussian, refines the emulator where it matters and
+the fit is repeated. Draws mix in a share of the public prior, so that what the statistics are silent or wrong
+about keeps its spread.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import logsumexp
 
-from shared.imaging.vessel_statistics import vessel_statistics
+from shared.imaging.vessel_statistics import histograms, vessel_statistics
+from shared.phantoms.emulator import Emulator
+from shared.phantoms.tilting import tilt
 from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, Thetas, draw_parameters, simulate
 
 Vector = NDArray[np.float64]
@@ -24,7 +24,7 @@ Progress = Callable[[float], None]  # told the share done, 0 to 1
 
 PATCHES = 16  # a phantom's patches
 PRIOR_SHARE = 0.2  # of draws that ignore the statistics
-SMALLEST_SAMPLE = 60.0  # effective phantoms below which weights would fit noise
+CANDIDATES = 4000
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,13 @@ def calibrate(
         progress: told the share of phantoms that are done.
     """
     total = pool_size + pool_size // 2
+    candidates = draw_parameters(CANDIDATES, rng)
     thetas = draw_parameters(pool_size, rng)
     pool = phantom_statistics(thetas, size, rng, lambda done: progress(done / total))
-    first = _fit(np.log(thetas), weights(pool, target, noise_std))
-    thetas = first.draw(pool_size // 2, rng)
-    pool = phantom_statistics(thetas, size, rng, lambda done: progress((pool_size + done) / total))
-    return _fit(np.log(thetas), weights(pool, target, noise_std))
+    first = _explain(thetas, pool, candidates, target, noise_std)
+    more = first.draw(pool_size // 2, rng)
+    near = phantom_statistics(more, size, rng, lambda done: progress((pool_size + done) / total))
+    return _explain(np.concatenate([thetas, more]), np.concatenate([pool, near]), candidates, target, noise_std)
 
 
 def phantom_statistics(
@@ -94,40 +95,38 @@ def phantom_statistics(
     return np.array(rows, dtype=np.float64)
 
 
-def weights(pool: NDArray[np.float64], target: NDArray[np.floating], noise_std: float) -> Vector:
-    """Return weights (n,) that sum to 1 and tilt the pool (n, d) towards the target (d,).
+def public_centre(patients: int = 400, size: int = 64) -> list[float]:
+    """Return the mean histograms of public phantoms that `vessel_statistics` subtracts, to 3 decimals.
 
-    The tolerance starts at the noise and grows until the effective sample is not too small: what the pool can
-    reach only with a handful of phantoms is misfit and not information.
+    Runs once, when the simulator or the histograms change; the result is kept in
+    shared/imaging/vessel_statistics_centre.json.
     """
-    tolerance = max(noise_std, 1e-3)
-    while True:
-        tilted = _tilt(pool, target, tolerance)
-        if 1.0 / np.sum(tilted**2) >= min(SMALLEST_SAMPLE, 0.5 * len(pool)):
-            return tilted
-        tolerance *= 1.3
+    rng = np.random.default_rng(20261121)
+    thetas = draw_parameters(patients, rng)
+    mean = np.mean([histograms(simulate(theta, PATCHES, size, rng)) for theta in thetas], axis=0)
+    return [round(float(share), 3) for share in mean]
 
 
-def _tilt(pool: NDArray[np.float64], target: NDArray[np.floating], tolerance: float) -> Vector:
-    """Minimise relative entropy + |mean - target|² / (2 tolerance²), by its concave dual in `slope` (d,)."""
-    gap = pool - target
-
-    def dual(slope: Vector) -> tuple[float, Vector]:
-        score = gap @ slope
-        level = logsumexp(score)
-        share = np.exp(score - level)
-        return float(level + 0.5 * tolerance**2 * slope @ slope), gap.T @ share + tolerance**2 * slope
-
-    best = minimize(dual, np.zeros(pool.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 500})
-    score = gap @ best.x
-    share: Vector = np.exp(score - logsumexp(score))
-    return share
-
-
-def _fit(logs: NDArray[np.float64], share: Vector) -> Calibration:
-    mean = share @ logs
-    spread = (logs - mean) * np.sqrt(share)[:, None]
+def _explain(
+    thetas: Thetas,
+    pool: NDArray[np.float64],
+    candidates: Thetas,
+    target: NDArray[np.floating],
+    noise_std: float,
+) -> Calibration:
+    """Return the Gaussian fitted to the candidates, weighted by what phantoms say they would look like."""
+    emulator = Emulator.fit(_scaled(thetas), pool)
+    shares = tilt(emulator.expect(_scaled(candidates)), np.asarray(target, dtype=np.float64), noise_std)
+    logs = np.log(candidates)
+    mean = shares @ logs
+    spread = (logs - mean) * np.sqrt(shares)[:, None]
     return Calibration(mean, spread.T @ spread)
+
+
+def _scaled(thetas: Thetas) -> NDArray[np.float64]:
+    """Return log parameters (n, p) in [-1, 1]."""
+    scaled: NDArray[np.float64] = 2 * (np.log(thetas) - LOG_LOW) / (LOG_HIGH - LOG_LOW) - 1
+    return scaled
 
 
 def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:

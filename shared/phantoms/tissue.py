@@ -98,7 +98,7 @@ def blobs(shape: tuple[int, int, int], count: int, level: float, rng: np.random.
 def insert_bodies(ground: Background, tissue: float, bright: float, rng: np.random.Generator) -> None:
     """Replace parts of the image by large ellipsoids: cavities anywhere; orbits and air cells at the surface."""
     shape = (ground.image.shape[0], ground.image.shape[1], ground.image.shape[2])
-    for _ in range(int(rng.poisson(3.0))):
+    for _ in range(int(rng.poisson(2.0))):
         centre = rng.random((8, 3)) * shape
         k, i, j = centre.astype(int).T
         from_surface = np.abs(ground.depth[k, i, j] + rng.uniform(-5, 20))

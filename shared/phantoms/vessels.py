@@ -1,7 +1,7 @@
 """A public simulator of labelled TOF-MRA patches: costs no ε, and anyone may run it.
 
 A patient is a vector `theta` of positive parameters, drawn log-uniformly from broad ranges (domain
-randomisation; Tobin et al., 2017). One slab of brain with branching tubes is drawn for every 16 patches and
+randomisation; Tobin et al., 2017). One slab of brain with branching tubes is drawn for every 6 patches and
 cut in the way `shared.imaging.patches` cuts a scan: half the patches centred on an artery, half anywhere in
 the brain; image in [-1, 1] with -1 at zero and +1 at white; label -1 or +1. Structures that are bright and no
 arteries are there on purpose: a network that never saw them takes every bright spot for a vessel.
@@ -21,7 +21,7 @@ Thetas = NDArray[np.float64]  # (patients, parameters), natural units
 RANGES: dict[str, tuple[float, float]] = {
     "calibre": (0.7, 4.0),  # median radius of a trunk, voxels
     "branching": (1.0, 8.0),  # mean branches of a trunk
-    "trunks": (2.0, 18.0),  # trunks that start in a slab of 96 x 96 voxels in-plane
+    "trunks": (1.0, 9.0),  # trunks that start in 96 x 96 x 6 voxels
     "tortuosity": (0.02, 0.25),  # radians a voxel
     "margin": (0.85, 1.5),  # radius of the annotator's outline over the true radius
     "flow": (0.4, 1.8),  # brightness of a trunk, in units of white: the scale puts white within arteries
@@ -32,7 +32,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "fluid": (0.15, 1.0),  # brightness of fluid, relative to tissue
     "texture": (0.01, 0.2),  # fine structure, relative to tissue
     "fat": (0.05, 1.3),  # brightness of the band around the skull; near 0 = stripped
-    "blobs": (0.3, 12.0),  # bright unlabelled spots in a slab
+    "blobs": (0.2, 8.0),  # bright unlabelled spots in a slab
     "spot": (0.2, 1.3),  # their brightness
     "bias": (0.02, 0.5),  # amplitude of the coil's shading
     "blur": (0.3, 1.0),  # point spread, standard deviation in voxels
@@ -41,8 +41,8 @@ RANGES: dict[str, tuple[float, float]] = {
 NAMES = tuple(RANGES)
 LOG_LOW, LOG_HIGH = np.log(np.array(list(RANGES.values()))).T
 
-SLICES = 12
-PATCHES_PER_SLAB = 16
+SLICES = 6
+PATCHES_PER_SLAB = 6  # a patient's patches come from several parts of the head
 ROOM = 40  # voxels by which a slab exceeds a patch in-plane, so that centres differ
 
 
@@ -117,9 +117,9 @@ def _depth_at(points: NDArray[np.float32], depth: Field, thickness: float) -> ND
 def _veins(tissue: float, bright: float, depth: Field, thickness: float, rng: np.random.Generator) -> Field:
     """Return the image of tubes without a label: dim veins anywhere, wide bright sinuses along the skull."""
     shape = (depth.shape[0], depth.shape[1], depth.shape[2])
-    start = _anywhere(rng.poisson(2.0), shape, thickness, rng)
+    start = _anywhere(rng.poisson(1.0), shape, thickness, rng)
     veins = grow(start, Habit(1.2, 1.0, 0.08, steps=60), rng)
-    start = _anywhere(rng.poisson(6.0), shape, thickness, rng)
+    start = _anywhere(rng.poisson(3.0), shape, thickness, rng)
     sinuses = grow(start, Habit(rng.uniform(1.5, 5.0), 0.5, 0.08, steps=60), rng)
     tubes = veins.join(sinuses)
     levels = np.full(tubes.radii.shape, tissue + np.exp(rng.uniform(np.log(0.02), np.log(0.4))), np.float32)

@@ -33,9 +33,9 @@ def test_patches_keep_the_conventions(patches: int, size: int) -> None:
 def test_half_the_patches_are_centred_on_an_artery() -> None:
     rng = np.random.default_rng(2)
     made = np.stack([simulate(theta, 8, 64, rng) for theta in draw_parameters(30, rng)])
-    on_artery = made[:, :, 1, 32, 32] > 0
-    assert on_artery[:, :4].mean() > 0.9
-    assert on_artery[:, 4:].mean() < 0.5
+    on_artery = (made[:, :, 1, 32, 32] > 0).sum(axis=1)  # of 8
+    assert np.mean(on_artery >= 4) > 0.9
+    assert on_artery.mean() < 6
 
 
 def test_arteries_are_brighter_than_what_is_around() -> None:

@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.imaging.vessel_statistics import STATISTICS_DIM, STATISTICS_NORM_BOUND, vessel_statistics
+from shared.imaging.vessel_statistics import (
+    STATISTICS_CLIP,
+    STATISTICS_DIM,
+    STATISTICS_NORM_BOUND,
+    histograms,
+    vessel_statistics,
+)
+from shared.phantoms.calibration import public_centre
+from shared.phantoms.vessels import draw_parameters, simulate
 
 SIZE = 32
 
@@ -37,12 +45,12 @@ def test_any_patient_is_within_the_bound(seed: int, n: int, share: float, spread
     vector = vessel_statistics(patches.astype(np.float32))
     assert vector.shape == (STATISTICS_DIM,)
     assert np.isfinite(vector).all()
-    assert vector.min() >= 0
+    assert histograms(patches.astype(np.float32)).min() >= 0
     assert np.linalg.norm(vector) <= STATISTICS_NORM_BOUND * (1 + 1e-6)
 
 
 def test_a_patient_without_patches_is_all_zero() -> None:
-    assert not vessel_statistics(np.empty((0, 2, SIZE, SIZE), np.float32)).any()
+    assert not histograms(np.empty((0, 2, SIZE, SIZE), np.float32)).any()
 
 
 def test_order_and_number_of_patches_do_not_matter() -> None:
@@ -69,3 +77,17 @@ def test_noise_raises_the_grain() -> None:
     noisy = quiet.copy()
     noisy[:, 0] += np.random.default_rng(0).normal(0, 0.1, noisy[:, 0].shape)
     assert np.linalg.norm(vessel_statistics(noisy) - vessel_statistics(quiet)) > 0.5
+
+
+def test_the_centre_is_that_of_public_phantoms_and_most_keep_to_the_clip() -> None:
+    rng = np.random.default_rng(1)
+    phantoms = np.array([vessel_statistics(simulate(theta, 16, 64, rng)) for theta in draw_parameters(60, rng)])
+    assert np.linalg.norm(phantoms.mean(axis=0)) < 0.35
+    assert np.mean(np.linalg.norm(phantoms, axis=1) < STATISTICS_CLIP) > 0.6
+
+
+@pytest.mark.slow
+def test_the_centre_can_be_made_again() -> None:
+    remade = np.array(public_centre())
+    kept = histograms(disc(3.0)) - vessel_statistics(disc(3.0))
+    np.testing.assert_allclose(remade, kept, atol=0.002)

@@ -1,0 +1,100 @@
+"""Guarantees of the calibration: it finds what it was shown, keeps to the ranges, and depends on its seed only."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from shared.imaging.vessel_statistics import STATISTICS_DIM
+from shared.phantoms.calibration import Calibration, calibrate, phantom_statistics
+from shared.phantoms.emulator import Emulator
+from shared.phantoms.tilting import SMALLEST_SHARE, effective, tilt
+from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, NAMES
+
+
+def toy(n: int = 400, seed: int = 0) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(size=(n, 5))
+
+
+def test_weights_move_the_mean_to_the_target() -> None:
+    population, target = toy(), np.array([0.3, -0.2, 0.0, 0.1, 0.2])
+    shares = tilt(population, target, 0.01, likeness=10.0)
+    assert shares.min() >= 0
+    assert shares.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(shares @ population, target, atol=0.02)
+
+
+def test_more_noise_means_less_movement() -> None:
+    population, target = toy(), np.full(5, 0.3)
+    moved = [np.linalg.norm(tilt(population, target, std, 10.0) @ population) for std in (0.01, 0.5, 5.0)]
+    assert moved[0] > moved[1] > moved[2]
+
+
+def test_a_target_out_of_reach_does_not_collapse_the_weights() -> None:
+    population = toy()
+    shares = tilt(population, np.full(5, 50.0), 0.01)
+    assert np.isfinite(shares).all()
+    assert effective(shares) >= SMALLEST_SHARE * len(population)
+
+
+def test_the_emulator_is_nearer_to_the_truth_than_the_noisy_pool() -> None:
+    rng = np.random.default_rng(1)
+    points = rng.uniform(-1, 1, (300, 4))
+    truth = np.stack([points[:, 0] ** 2, points[:, 1] - points[:, 2]], axis=1)
+    noisy = truth + rng.normal(0, 0.3, truth.shape)
+    error = Emulator.fit(points, noisy).expect(points) - truth
+    assert np.sqrt(np.mean(error**2)) < 0.2
+
+
+@pytest.fixture(scope="module")
+def shown() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Parameters (p,) near one end of some ranges, and the mean statistics of patients who have them."""
+    share = np.full(len(NAMES), 0.5)
+    share[[NAMES.index(name) for name in ("tissue", "calibre")]] = 0.9
+    share[[NAMES.index(name) for name in ("noise", "fat")]] = 0.1
+    theta = np.exp(LOG_LOW + share * (LOG_HIGH - LOG_LOW))
+    return theta, phantom_statistics(np.repeat(theta[None], 8, 0), 32, np.random.default_rng(2)).mean(axis=0)
+
+
+def test_what_was_shown_is_found_again(shown: tuple[NDArray[np.float64], NDArray[np.float64]]) -> None:
+    theta, target = shown
+    fitted = calibrate(target, 0.01, np.random.default_rng(3), pool_size=80, size=32)
+    centre, half = (LOG_LOW + LOG_HIGH) / 2, (LOG_HIGH - LOG_LOW) / 2
+    found, wanted = (fitted.mean - centre) / half, (np.log(theta) - centre) / half
+    for name, sign in (("tissue", 1), ("calibre", 1), ("noise", -1)):
+        assert sign * found[NAMES.index(name)] > 0.2, name
+    assert np.mean((found - wanted) ** 2) < 0.6 * np.mean(wanted**2)
+
+
+def test_the_result_depends_on_the_seed_only(shown: tuple[NDArray[np.float64], NDArray[np.float64]]) -> None:
+    told: list[float] = []
+    first, second = (
+        calibrate(shown[1], 0.02, np.random.default_rng(4), pool_size=10, size=32, progress=told.append)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.mean, second.mean)
+    np.testing.assert_array_equal(first.covariance, second.covariance)
+    assert told[14] == pytest.approx(1.0)
+    assert told[:15] == sorted(told[:15])
+
+
+@pytest.mark.parametrize("level", [0.0, -40.0])
+def test_an_absurd_release_still_gives_a_simulator(level: float) -> None:
+    target = np.full(STATISTICS_DIM, level)
+    fitted = calibrate(target, 0.5, np.random.default_rng(5), pool_size=8, size=16)
+    assert np.isfinite(fitted.draw(20, np.random.default_rng(6))).all()
+
+
+def test_draws_keep_to_the_ranges_and_survive_storage() -> None:
+    wide = Calibration(LOG_HIGH, 25.0 * np.eye(len(NAMES)))
+    logs = np.log(wide.draw(200, np.random.default_rng(7)))
+    assert np.all(logs >= LOG_LOW - 1e-9)
+    assert np.all(logs <= LOG_HIGH + 1e-9)
+    stored = Calibration.from_arrays({name: array.copy() for name, array in wide.arrays().items()})
+    np.testing.assert_array_equal(np.log(stored.draw(200, np.random.default_rng(7))), logs)
+
+
+def test_draws_follow_the_fit_but_for_a_public_share() -> None:
+    narrow = Calibration((LOG_LOW + LOG_HIGH) / 2, 1e-6 * np.eye(len(NAMES)))
+    logs = np.log(narrow.draw(2000, np.random.default_rng(8)))
+    fitted = np.all(np.abs(logs - narrow.mean) < 0.02, axis=1)
+    assert 0.75 < fitted.mean() < 0.95
