@@ -1,0 +1,101 @@
+"""The reader of a hospital's files: two shapes, patients as units, every session checked."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from client.cohort import find_cohort, is_site
+from shared.errors import CohortError
+from shared.imaging import nifti
+from shared.imaging.scan import Role
+from tests.cohorts import LESION_MM, add_lesion_patient, add_vessel_patient, blob, file_of, lesion_cohorts
+
+LESION = [Role.LESION]
+VESSELS = [Role.ANGIO, Role.VESSELS, Role.BRAIN]
+
+
+def test_folders_of_patients_are_read_in_order_of_name(tmp_path: Path) -> None:
+    for patient in ("sub-b", "sub-a", "sub-10"):
+        add_vessel_patient(tmp_path, patient, seed=1)
+    cohort = find_cohort(tmp_path, VESSELS)
+    assert cohort.ids == ["sub-10", "sub-a", "sub-b"]
+    (scan,) = cohort.scans("sub-a")
+    assert set(scan.volumes) == set(VESSELS)
+    assert scan.shape == (40, 40, 12)
+    assert scan.spacing == pytest.approx((0.6, 0.6, 0.8))
+
+
+def test_all_sessions_of_a_patient_are_one_unit(tmp_path: Path) -> None:
+    for session in ("ses-1", "ses-2", "ses-3"):
+        add_lesion_patient(tmp_path, "sub-001", seed=3, session=session)
+    add_lesion_patient(tmp_path, "sub-002", seed=4)
+    cohort = find_cohort(tmp_path, LESION)
+    assert cohort.ids == ["sub-001", "sub-002"]
+    assert [len(cohort.scans(patient)) for patient in cohort.ids] == [3, 1]
+
+
+def test_a_table_says_where_files_are(tmp_path: Path) -> None:
+    nifti.write(tmp_path / "masks" / "x.nii.gz", blob(1), LESION_MM)
+    nifti.write(tmp_path / "masks" / "y.nii.gz", blob(2), LESION_MM)
+    (tmp_path / "cohort.csv").write_text(
+        "patient,session,lesion,angio\n p1 ,1,masks/x.nii.gz,\n\np1,2,masks/y.nii.gz,\np2,, masks/y.nii.gz,\n",
+        encoding="utf-8-sig",  # as a spreadsheet saves it
+    )
+    cohort = find_cohort(tmp_path, LESION)
+    assert cohort.ids == ["p1", "p2"]
+    first, second = cohort.scans("p1")
+    assert np.array_equal(first.volumes[Role.LESION], blob(1))
+    assert np.array_equal(second.volumes[Role.LESION], blob(2))
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from("123"), st.sampled_from(["", " ", "\t"])),
+        min_size=1,
+        unique_by=lambda row: row[:2],
+    )
+)
+def test_rows_of_a_patient_are_one_unit_however_they_are_typed(
+    rows: list[tuple[str, str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("table")
+    (folder / "x.nii.gz").touch()
+    lines = [f"{space}{patient}{space},{session},x.nii.gz" for patient, session, space in rows]
+    (folder / "cohort.csv").write_text("\n".join(["patient,session,lesion", *lines]))
+    cohort = find_cohort(folder, LESION)
+    assert cohort.ids == sorted({patient for patient, _, _ in rows})
+    assert sum(map(len, cohort.patients.values())) == len(rows)
+
+
+def test_sessions_without_anything_the_recipe_reads_are_left_out(tmp_path: Path) -> None:
+    add_lesion_patient(tmp_path, "sub-001", seed=1)
+    add_vessel_patient(tmp_path, "sub-002", seed=2)
+    assert find_cohort(tmp_path, LESION).ids == ["sub-001"]
+    assert find_cohort(tmp_path, VESSELS).ids == ["sub-002"]
+
+
+@pytest.mark.parametrize("missing", VESSELS)
+def test_a_session_with_only_some_of_the_files_is_refused(missing: Role, tmp_path: Path) -> None:
+    add_vessel_patient(tmp_path, "sub-001", seed=1)
+    file_of(tmp_path, "sub-001", missing).unlink()
+    with pytest.raises(CohortError, match=f"add the {missing.value} file or remove this one"):
+        find_cohort(tmp_path, VESSELS)
+
+
+def test_what_two_tools_round_differently_is_still_aligned(tmp_path: Path) -> None:
+    add_vessel_patient(tmp_path, "sub-001", seed=1)
+    path = file_of(tmp_path, "sub-001", Role.BRAIN)
+    voxels, affine = nifti.read(path)
+    nifti.write(path, voxels, affine + 1e-4)
+    assert len(find_cohort(tmp_path, VESSELS).scans("sub-001")) == 1
+
+
+def test_only_a_folder_with_patients_or_a_table_is_a_site(tmp_path: Path) -> None:
+    root = lesion_cohorts(tmp_path / "cohorts", {"east": 1})
+    (root / "west").mkdir()
+    (root / "north").mkdir()
+    (root / "north" / "cohort.csv").write_text("patient,lesion\n")
+    assert [is_site(root / name) for name in ("east", "west", "north")] == [True, False, True]

@@ -1,0 +1,150 @@
+"""What a site allows: a table of decisions, and a file that is read strictly."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from client.policy import Policy, decide, private_past, read_policy
+from shared.errors import PolicyRefusal
+from shared.ledger.events import Past, Run
+from shared.privacy.accounting import cost
+from shared.privacy.events import NoiseSource, NonPrivate, SampledGaussian, Spending, Unit
+from shared.recipes.catalogue import load
+from tests.client.conversation import run_of
+
+RECIPE = load("lesions-3d", None, "small")
+HOSPITAL = Policy(max_epsilon=4.0)  # what a real one would say: no simulations
+SYSTEM = run_of(RECIPE, source=NoiseSource.SYSTEM)  # ten steps at σ = 2
+LOUD = run_of(RECIPE, source=NoiseSource.SYSTEM, noise_multiplier=0.5)
+SEEDED = run_of(RECIPE, source=NoiseSource.SEEDED)
+WITHOUT = run_of(RECIPE, source=NoiseSource.SYSTEM, noise_multiplier=None)
+BY_PATCH = SYSTEM.model_copy(update={"spending": Spending.of(*SYSTEM.spending.mechanisms, unit=Unit.PATCH)})
+
+DECISIONS = {  # policy, run, patients -> None, or words of the refusal
+    "allowed": (HOSPITAL, SYSTEM, 3, None),
+    "too few patients": (HOSPITAL, SYSTEM, 2, "has 2 patients and the site's minimum is 3"),
+    "another recipe": (Policy(recipes=("vessels-2d",)), SYSTEM, 3, "lesions-3d is not among those allowed"),
+    "a listed recipe": (Policy(recipes=("vessels-2d", "lesions-3d")), SYSTEM, 3, None),
+    "seeded noise": (HOSPITAL, SEEDED, 3, "does not allow seeded noise"),
+    "seeded noise, allowed": (Policy(allow_seeded_noise=True), SEEDED, 3, None),
+    "no noise": (HOSPITAL, WITHOUT, 3, "does not allow runs without noise"),
+    "no noise, allowed": (Policy(allow_non_private=True), WITHOUT, 3, None),
+    "a single release too quiet": (
+        Policy(min_noise_multiplier=2.1),
+        SYSTEM,
+        3,
+        "2 is under the site's minimum of 2.1",
+    ),
+    "over the cap": (HOSPITAL, LOUD, 3, "over the site's cap of ε = 4.00"),
+    "under a larger cap": (Policy(max_epsilon=40), LOUD, 3, None),
+    "a patch as the unit": (HOSPITAL, BY_PATCH, 3, "the privacy unit is the patch"),
+}
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_decision(name: str) -> None:
+    policy, run, patients, words = DECISIONS[name]
+    if words is None:
+        decide(policy, run, patients, past=[])
+    else:
+        with pytest.raises(PolicyRefusal) as refusal:
+            decide(policy, run, patients, past=[])
+        assert words in str(refusal.value)
+
+
+def past(run: Run, steps: int | None = None) -> Past:
+    """Return `run` as spent before, or that many steps of it."""
+    (mechanism,) = run.spending.mechanisms
+    ran = mechanism.model_copy(update={"steps": mechanism.steps if steps is None else steps})
+    return Past(run="f" * 16, recipe=run.recipe, variant=run.variant, spending=Spending.of(ran))
+
+
+def test_the_cap_is_over_all_runs_of_a_cohort() -> None:
+    alone = cost([SYSTEM.spending], 1e-5).epsilon
+    twice = cost([SYSTEM.spending] * 2, 1e-5).epsilon
+    between = Policy(max_epsilon=(alone + twice) / 2)
+    decide(between, SYSTEM, 3, past=[])
+    decide(between, SYSTEM, 3, past=[past(SYSTEM, steps=0)])
+    with pytest.raises(PolicyRefusal, match="over the site's cap"):
+        decide(between, SYSTEM, 3, past=[past(SYSTEM)])
+    decide(Policy(max_epsilon=twice), SYSTEM, 3, past=[past(SYSTEM)])  # the cap itself is allowed
+
+
+def test_an_earlier_run_without_noise_is_not_priced_and_does_not_hide_the_others() -> None:
+    earlier = [past(WITHOUT), past(SYSTEM)]
+    assert private_past(earlier) == [earlier[1].spending]
+    twice = cost([SYSTEM.spending] * 2, 1e-5).epsilon
+    with pytest.raises(PolicyRefusal, match="over the site's cap"):
+        decide(Policy(max_epsilon=twice - 0.01), SYSTEM, 3, past=earlier)
+
+
+def test_no_file_means_rules_that_refuse_simulations(tmp_path: Path) -> None:
+    policy = read_policy(tmp_path / "policy.toml")
+    assert policy == Policy()
+    assert not policy.allow_seeded_noise
+    assert not policy.allow_non_private
+
+
+def test_every_field_can_be_set(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(
+        "# Größe: klein\nmax_epsilon = 3\ndelta = 1e-6\nmin_noise_multiplier = 1\nmin_patients = 10\n"
+        'recipes = ["lesions-3d"]\nallow_seeded_noise = true\nallow_non_private = true\n',
+        encoding="utf-8",
+    )
+    read = read_policy(path)
+    assert read.cap.model_dump() == {"epsilon": 3.0, "delta": 1e-6}
+    assert all(getattr(read, field) != getattr(Policy(), field) for field in Policy.model_fields)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "max_epsilon = 0",
+        "max_epsilon = -1",
+        "max_epsilon = inf",
+        "max_epsilon = nan",
+        "delta = 0",
+        "delta = 1.0",
+        "min_noise_multiplier = -0.1",
+        "min_noise_multiplier = nan",
+        "min_patients = 0",
+        "min_patients = 2.5",
+        'recipes = "lesions-3d"',
+        'allow_seeded_noise = "no"',
+        "allow_non_private = 1",
+        "Max_epsilon = 3",
+        "max_epsilon 3",
+    ],
+)
+def test_a_line_that_makes_no_sense_is_refused_with_file_and_key(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(line + "\n")
+    with pytest.raises(PolicyRefusal) as refusal:
+        read_policy(path)
+    assert str(path) in str(refusal.value)
+    assert line.split(" ")[0] in str(refusal.value) or "not valid TOML" in str(refusal.value)
+
+
+def test_a_file_that_cannot_be_read_is_no_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "latin.toml").write_bytes("# klein, größer\n".encode("latin-1"))
+    for name in ("folder.toml", "latin.toml"):
+        with pytest.raises(PolicyRefusal, match=name):
+            read_policy(tmp_path / name)
+
+
+def test_a_policy_does_not_change_under_a_decision() -> None:
+    with pytest.raises(ValidationError):
+        HOSPITAL.max_epsilon = 99.0  # type: ignore[misc]
+
+
+def test_mechanisms_of_a_run_are_all_looked_at() -> None:
+    quiet = SampledGaussian(noise_multiplier=0.1, sampling_rate=0.1, steps=1)
+    both = SYSTEM.model_copy(update={"spending": Spending.of(*SYSTEM.spending.mechanisms, quiet)})
+    with pytest.raises(PolicyRefusal, match=r"0\.1 is under the site's minimum"):
+        decide(HOSPITAL, both, 3, past=[])
+    hidden = SYSTEM.model_copy(update={"spending": Spending.of(*SYSTEM.spending.mechanisms, NonPrivate(steps=1))})
+    with pytest.raises(PolicyRefusal, match="without noise"):
+        decide(HOSPITAL, hidden, 3, past=[])
