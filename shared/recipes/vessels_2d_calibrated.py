@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shared.imaging.scan import Scan
-from shared.imaging.vessel_statistics import STATISTICS_DIM, STATISTICS_NORM_BOUND, vessel_statistics
+from shared.imaging.vessel_statistics import STATISTICS_CLIP, STATISTICS_DIM, vessel_statistics
 from shared.phantoms.calibration import Calibration, calibrate
 from shared.phantoms.vessels import NAMES, simulate
 from shared.privacy.randomness import derive_seed
@@ -72,7 +72,7 @@ class VesselsCalibrated(Recipe):
     def __init__(self, preset: str) -> None:
         self.preset = preset
         self.phase = StatisticsPhase()
-        self.schedule = Schedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=STATISTICS_NORM_BOUND, records=1)
+        self.schedule = Schedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=STATISTICS_CLIP, records=1)
         self._pool, self._phantoms, self._steps = (800, 100, 150) if preset == "small" else (1500, 400, 2000)
         self.pretraining = "nothing; the public vessel simulator is what the statistics calibrate"
 
