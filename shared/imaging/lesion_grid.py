@@ -30,9 +30,7 @@ def to_grid(mask: NDArray[np.generic], spacing_mm: tuple[float, float, float]) -
         CohortError: the mask is not 3D, its spacing is not positive, or it holds no lesion.
     """
     if mask.ndim != 3 or min(spacing_mm) <= 0:
-        raise CohortError(
-            f"lesion mask of shape {mask.shape}, spacing {spacing_mm}: a 3D mask in mm is needed"
-        )
+        raise CohortError(f"lesion mask of shape {mask.shape}, spacing {spacing_mm}: a 3D mask in mm is needed")
     lesion = np.asarray(mask, dtype=np.float32) > 0.5
     places = np.argwhere(lesion)
     if not len(places):
