@@ -142,7 +142,8 @@ def _train(site: Site, message: Message, noise_seed: int | None) -> Answer:
         nonce=request.nonce,
         body=digest_tensors(arrays),
     )
-    return UpdateReply.by(site.identity, update), arrays
+    # Stored arrays come back in another order; sorted, an answer repeated is the same to the byte.
+    return UpdateReply.by(site.identity, update), dict(sorted(arrays.items()))
 
 
 def _compute(
