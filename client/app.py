@@ -149,7 +149,7 @@ def _train(site: Site, message: Message, noise_seed: int | None) -> Answer:
 def _compute(
     site: Site, run: Run, round_: int, sent: Arrays, optimizer_state: Arrays, noise_seed: int | None
 ) -> tuple[Arrays, Arrays]:
-    recipe = load(run.recipe, run.variant, run.preset)
+    recipe = load(run.recipe, run.variant, run.preset, private=run.spending.is_private)
     model = recipe.build(run.public_seed)
     missing, unexpected = model.load_state_dict(sent, strict=False)
     if unexpected or set(missing) & set(sent):

@@ -94,7 +94,7 @@ def conduct(grid: Grid, folder: RunFolder, progress: Progress) -> None:
         WillisError: one of its kinds, with the remedy; everything written stays, and the run can be resumed.
     """
     job = folder.job()
-    recipe = load(job.recipe, job.variant, job.preset)
+    recipe = load(job.recipe, job.variant, job.preset, private=job.epsilon is not None)
     started = folder.ledger_file.exists()
     ledger = folder.open_ledger(create=not started)
     try:

@@ -66,7 +66,7 @@ class _Simulation(BaseModel):
 
 def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine) -> None:
     """Start a run in the empty folder `out` and take it to its data set and report."""
-    recipe = load(asked.recipe, asked.variant, asked.preset)
+    recipe = load(asked.recipe, asked.variant, asked.preset, private=asked.epsilon is not None)
     folder = RunFolder(out)
     _check_empty(out)
     sites = find_sites(cohorts)

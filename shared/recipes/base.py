@@ -94,8 +94,8 @@ class Recipe(ABC):
     pretraining: str = ""  # what `pretrain` trains on what public data; "" if it does nothing
 
     @abstractmethod
-    def __init__(self, preset: str) -> None:
-        """Choose one of `presets`."""
+    def __init__(self, preset: str, *, private: bool) -> None:
+        """Choose one of `presets`; `private` says whether steps are noised, which wants other step sizes."""
 
     @abstractmethod
     def records(self, scans: Sequence[Scan], seed: int) -> Records:

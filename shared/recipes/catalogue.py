@@ -18,8 +18,10 @@ def catalogue() -> dict[str, dict[str, type[Recipe]]]:
     return found
 
 
-def load(name: str, variant: str | None, preset: str) -> Recipe:
+def load(name: str, variant: str | None, preset: str, *, private: bool = True) -> Recipe:
     """Return the recipe called `name`; its first variant when none is given.
+
+    `private` matters to training alone: what data a recipe needs and how it samples do not depend on it.
 
     Raises:
         UsageError: no such recipe, variant or preset, with those there are.
@@ -34,4 +36,4 @@ def load(name: str, variant: str | None, preset: str) -> Recipe:
     recipe = variants[variant]
     if preset not in recipe.presets:
         raise UsageError(f"{name} has no preset {preset!r}; choose one of: {', '.join(recipe.presets)}")
-    return recipe(preset)
+    return recipe(preset, private=private)

@@ -69,7 +69,7 @@ class VesselsCalibrated(Recipe):
     roles = ROLES
     sources = ("simulator", "generator")
 
-    def __init__(self, preset: str) -> None:
+    def __init__(self, preset: str, *, private: bool) -> None:
         self.preset = preset
         self.phase = StatisticsPhase()
         self.schedule = Schedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=STATISTICS_CLIP, records=1)

@@ -19,7 +19,7 @@ from shared.phantoms.vessels import draw_parameters, simulate
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import Progress, Recipe, Schedule
 from shared.recipes.vessel_records import EDGE, ROLES, VesselRecords, as_scans, records
-from shared.recipes.wasserstein import CriticPhase, Objective, generate, move_generator, pretrain
+from shared.recipes.wasserstein import SMOOTHED, CriticPhase, Objective, generate, move_generator, pretrain
 
 PHANTOMS = 150  # public phantoms made for pre-training, 16 patches each
 
@@ -36,9 +36,9 @@ def objective(preset: str) -> Objective:
 def build(preset: str, seed: int) -> nn.ModuleDict:
     """Return generator and critic with weights drawn from `seed`."""
     size = PAPER if preset == "paper" else SMALL
-    model = nn.ModuleDict({"generator": VesselGenerator(size), "critic": VesselCritic(size)})
-    initialise(model, torch.Generator().manual_seed(derive_seed(seed, "weights")))
-    return model
+    networks = nn.ModuleDict({"generator": VesselGenerator(size), "critic": VesselCritic(size)})
+    initialise(networks, torch.Generator().manual_seed(derive_seed(seed, "weights")))
+    return objective(preset).networks(networks["generator"], networks["critic"])
 
 
 def phantom_patches(thetas: np.ndarray[tuple[int, int], np.dtype[np.float64]], edge: int, seed: int) -> Tensor:
@@ -54,7 +54,7 @@ class VesselsWgan(Recipe):
     variant = "wgan"
     roles = ROLES
 
-    def __init__(self, preset: str) -> None:
+    def __init__(self, preset: str, *, private: bool) -> None:
         self.preset = preset
         self._objective = objective(preset)
         self.phase = CriticPhase(self._objective)
@@ -118,7 +118,7 @@ def drawn(
     random = torch.Generator().manual_seed(seed)
     for start in range(0, count, 64):
         with torch.no_grad():
-            yield from generate(model, min(64, count - start), random).numpy()
+            yield from generate(model, min(64, count - start), random, SMOOTHED).numpy()
 
 
 RECIPE = VesselsWgan

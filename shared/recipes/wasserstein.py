@@ -5,6 +5,7 @@ The critic reads patients, so its real half and its gradient penalty (which inte
 go through the door, patient by patient. Its fake half and the generator's step read none: they are free.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +18,9 @@ from shared.models.gradient_penalty import gradient_penalty
 from shared.recipes.base import GradientPhase, Progress
 
 PublicData = Callable[[int, torch.Generator], Tensor]  # count -> records from a public simulator
+SMOOTHED = "smoothed"
+DECAY = 0.99  # of the running average, a step
+
 MakeOptimizer = Callable[[Sequence[nn.Parameter]], Optimizer]
 
 
@@ -30,6 +34,11 @@ class Objective:
     generator_optimizer: MakeOptimizer
     generator_steps: int  # a round
     generator_batch: int
+    fakes_with_patient: bool = False  # clip each patient's real records and as many fakes as one loss
+
+    def networks(self, generator: nn.Module, critic: nn.Module) -> nn.ModuleDict:
+        """Return the model: both networks, and the generator's running average, which is what is sampled."""
+        return nn.ModuleDict({"generator": generator, "critic": critic, SMOOTHED: copy.deepcopy(generator)})
 
 
 class CriticPhase(GradientPhase):
@@ -49,13 +58,17 @@ class CriticPhase(GradientPhase):
         """Return -E critic(real) + λ·penalty over one patient's records."""
         critic = model["critic"]
         loss: Tensor = -critic(records).mean()
+        fakes = _fakes(model, len(records), generator)
+        if self._objective.fakes_with_patient:
+            loss = loss + critic(fakes).mean()
         if self._objective.penalty:
-            fakes = _fakes(model, len(records), generator)
             loss = loss + self._objective.penalty * gradient_penalty(critic, records, fakes, generator)
         return loss
 
-    def public_loss(self, model: nn.ModuleDict, count: int, generator: torch.Generator) -> Tensor:
-        """Return E critic(fake): a fixed number of fakes, no patient."""
+    def public_loss(self, model: nn.ModuleDict, count: int, generator: torch.Generator) -> Tensor | None:
+        """Return E critic(fake): a fixed number of fakes, no patient. None where patients carry the fakes."""
+        if self._objective.fakes_with_patient:
+            return None
         loss: Tensor = model["critic"](_fakes(model, count, generator)).mean()
         return loss
 
@@ -79,6 +92,7 @@ def move_generator(
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
+        _smooth(model)
 
 
 def pretrain(
@@ -104,19 +118,28 @@ def pretrain(
         for _ in range(critic_steps):
             records = data(objective.generator_batch, generator)
             loss = phase.patient_loss(model, records, generator)
-            loss = loss + phase.public_loss(model, len(records), generator)
+            fake_half = phase.public_loss(model, len(records), generator)
+            loss = loss if fake_half is None else loss + fake_half
             critic_optimizer.zero_grad()
             torch.autograd.backward(loss)
             critic_optimizer.step()
             phase.project(model)
         move_generator(model, generator_optimizer, objective, generator, 1)
+    model["generator"].load_state_dict(model[SMOOTHED].state_dict())
     progress(label, steps, steps)
 
 
-def generate(model: nn.ModuleDict, count: int, generator: torch.Generator) -> Tensor:
+def generate(model: nn.ModuleDict, count: int, generator: torch.Generator, network: str = "generator") -> Tensor:
     """Return `count` records of the model's generator, from latent noise drawn with `generator`."""
-    drawing: _Drawing = model["generator"]  # type: ignore[assignment]  # every generator here can draw
+    drawing: _Drawing = model[network]  # type: ignore[assignment]  # every generator here can draw
     return drawing.draw(count, generator)
+
+
+def _smooth(model: nn.ModuleDict) -> None:
+    """Follow the generator slowly: single steps of a Wasserstein generator swing."""
+    with torch.no_grad():
+        for slow, now in zip(model[SMOOTHED].parameters(), model["generator"].parameters(), strict=True):
+            slow.lerp_(now, 1 - DECAY)
 
 
 class _Drawing(Protocol):
