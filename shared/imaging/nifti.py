@@ -39,7 +39,7 @@ def read(path: Path) -> tuple[Volume, NDArray[np.float64]]:
         if image.get_data_dtype().kind not in "iuf":
             raise CohortError(f"{path}: voxels of type {image.get_data_dtype()}; convert them to plain numbers")
         with np.errstate(all="ignore"):  # what overflows is infinite, and refused below
-            voxels = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
+            voxels = np.asarray(_whole(path, image).dataobj, dtype=np.float32).reshape(shape)
     except FileNotFoundError as err:
         raise CohortError(f"{path}: no such file; restore it or remove it from the cohort") from err
     except CohortError:
@@ -54,6 +54,18 @@ def read(path: Path) -> tuple[Volume, NDArray[np.float64]]:
     if bad:
         raise CohortError(f"{path}: {bad} voxels are NaN or infinite; replace them or remove the patient")
     return voxels, affine
+
+
+def _whole(path: Path, image: nib.Nifti1Image) -> nib.Nifti1Image:
+    """Return the image; a compressed file is read to its end, where the checksum of all before it is."""
+    if path.suffix != ".gz":
+        return image
+    end = int(image.dataobj.offset) + math.prod(image.shape) * image.get_data_dtype().itemsize
+    with gzip.open(path) as stream:
+        data = stream.read(end)
+        while stream.read(2**20):
+            pass
+    return nib.Nifti1Image.from_bytes(data)
 
 
 def write(path: Path, voxels: NDArray[np.generic], affine: NDArray[np.float64], description: str = "") -> None:
