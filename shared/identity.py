@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -30,16 +30,11 @@ class Identity:
             UsageError: the file is not an unencrypted Ed25519 key.
         """
         if not path.exists():
-            key = Ed25519PrivateKey.generate()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            secret = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(secret)
-            return cls(name, key)
+            _make(path)
         try:
             loaded = load_ssh_private_key(path.read_bytes(), password=None)
-        except ValueError as err:
-            raise UsageError(f"{path}: not an OpenSSH private key; restore it from a backup") from err
+        except (ValueError, TypeError, UnsupportedAlgorithm) as err:  # TypeError: it asks for a password
+            raise UsageError(f"{path}: not an unencrypted OpenSSH private key; restore it from a backup") from err
         if not isinstance(loaded, Ed25519PrivateKey):
             raise UsageError(f"{path}: not an Ed25519 key; restore it from a backup")
         return cls(name, loaded)
@@ -66,6 +61,19 @@ def verify(public_key: str, purpose: str, message: bytes, signature: str) -> boo
     except (ValueError, InvalidSignature):
         return False
     return True
+
+
+def _make(path: Path) -> None:
+    """Put a new key at `path` in one step: a crash leaves no half of one."""
+    secret = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secret)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
 
 
 def _domain(purpose: str, message: bytes) -> bytes:

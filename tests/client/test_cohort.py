@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.cohort import find_cohort, is_site
@@ -51,6 +51,7 @@ def test_a_table_says_where_files_are(tmp_path: Path) -> None:
     assert np.array_equal(second.volumes[Role.LESION], blob(2))
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from("abc"), st.sampled_from("123"), st.sampled_from(["", " ", "\t"])),
