@@ -277,7 +277,7 @@ def test_a_damaged_key_or_plan_is_named(site: Site) -> None:
     reserve(site, SEEDED, resume=True)  # asked again, the coordinator's plan mends it
     site.settle(SEEDED.run)
     (site.folder / ".willis" / "site.key").write_text("nonsense")
-    with pytest.raises(UsageError, match=r"site\.key: not an OpenSSH private key"):
+    with pytest.raises(UsageError, match=r"site\.key: not an unencrypted OpenSSH"):
         site.settle(SEEDED.run)
 
 
