@@ -13,7 +13,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import client.app
 from client.cohort import Cohort
+from client.training import Stream
+from shared.ledger.events import Run
 from shared.messages import UpdateReply
 from shared.privacy.mechanism import GaussianSum
 from shared.recipes.base import Recipe
@@ -50,11 +53,11 @@ def silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GaussianSum, "release", lambda door: [torch.zeros_like(t) for t in door._sum])
 
 
-def everything_sent(folder: Path, recipe: Recipe) -> list[bytes]:
+def everything_sent(folder: Path, recipe: Recipe, noise_seed: int = 1) -> list[bytes]:
     """Take a site through a whole run, mistakes included; return all it sends."""
     run = run_of(recipe, rounds=ROUNDS, steps=2, sampling_rate=0.5)
     model = model_of(recipe)
-    site = Conversation(folder)
+    site = Conversation(folder, noise_seed=noise_seed)
     site.train(run, 1, model)  # refused: nothing is reserved yet
     site.enrol(recipe)
     site.reserve(run)
@@ -82,6 +85,29 @@ def test_control_without_silence_the_sites_differ(recipe: Recipe, twins: tuple[P
     assert differing == [3, 4]  # the two updates
 
 
+def test_a_silenced_site_does_not_tell_how_many_patients_were_drawn(
+    recipe: Recipe, twins: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another seed draws other patients; the half of the loss that is not noised must not notice."""
+    silence(monkeypatch)
+    one, other = shutil.copytree(twins[0], tmp_path / "other" / "east"), twins[0]
+    assert everything_sent(one, recipe, noise_seed=1) == everything_sent(other, recipe, noise_seed=2)
+
+
+@pytest.mark.parametrize("recipe", ["vessels-2d"], indirect=True)
+def test_control_a_stream_shared_by_patients_and_the_free_half_is_seen(
+    recipe: Recipe, twins: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shared(run: Run, site: str, round_: int) -> Stream:
+        only = torch.Generator().manual_seed(round_)
+        return lambda *purpose: only
+
+    silence(monkeypatch)
+    monkeypatch.setattr(client.app, "public_stream", shared)
+    one, other = shutil.copytree(twins[0], tmp_path / "other" / "east"), twins[0]
+    assert everything_sent(one, recipe, noise_seed=1) != everything_sent(other, recipe, noise_seed=2)
+
+
 def leak_by_the_free_half(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the part of the loss that is not noised read the patient's records that were drawn last."""
     seen: list[Tensor] = []
@@ -91,9 +117,8 @@ def leak_by_the_free_half(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append(records)
         return private(phase, model, records, random)
 
-    def leak(phase: CriticPhase, model: nn.ModuleDict, count: int, random: torch.Generator) -> Tensor:
-        loss: Tensor = model["critic"](seen[-1]).mean() if seen else public(phase, model, count, random)
-        return loss
+    def leak(phase: CriticPhase, model: nn.ModuleDict, count: int, random: torch.Generator) -> Tensor | None:
+        return model["critic"](seen[-1]).mean() if seen else public(phase, model, count, random)
 
     monkeypatch.setattr(CriticPhase, "patient_loss", remember)
     monkeypatch.setattr(CriticPhase, "public_loss", leak)
