@@ -58,6 +58,8 @@ class CriticPhase(GradientPhase):
         """Return -E critic(real) + λ·penalty over one patient's records."""
         critic = model["critic"]
         loss: Tensor = -critic(records).mean()
+        if not (self._objective.fakes_with_patient or self._objective.penalty):
+            return loss
         fakes = _fakes(model, len(records), generator)
         if self._objective.fakes_with_patient:
             loss = loss + critic(fakes).mean()
