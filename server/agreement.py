@@ -69,8 +69,7 @@ def enrol(grid: Grid, job: Job, ledger: LedgerStore) -> list[Member]:
             raise ProtocolError(f"two nodes call themselves {event.site}; rename one")
         members[event.site] = Member(node, event), signed
     for name in sorted(members):
-        event, signed = members[name][0].enrol, members[name][1]
-        ledger.append_once(signed, lambda known, event=event: known == event)  # type: ignore[misc]
+        _record(ledger, members[name][1])
     return [members[name][0] for name in sorted(members)]
 
 
@@ -91,7 +90,7 @@ def reserve(grid: Grid, run: Run, members: list[Member], ledger: LedgerStore, *,
             raise ProtocolError(f"{member.name} answered a reservation with something else")
         if isinstance(event, Reserve) and event.spending != run.spending:
             raise ProtocolError(f"{member.name} reserved another plan than the one asked for")
-        ledger.append_once(signed, lambda known, event=event: known == event)  # type: ignore[misc]
+        _record(ledger, signed)
         if isinstance(event, Refuse):
             refused.append(event)
     if refused:
@@ -106,8 +105,11 @@ def settle(grid: Grid, run: Run, members: list[Member], ledger: LedgerStore) -> 
     for member in members:
         signed = answers.get(member.node)
         if signed is not None and isinstance(signed.event, Settle) and signed.event.run == run.run:
-            event = signed.event
-            ledger.append_once(signed, lambda known, event=event: known == event)  # type: ignore[misc]
+            _record(ledger, signed)
+
+
+def _record(ledger: LedgerStore, signed: SignedEvent) -> None:
+    ledger.append_once(signed, lambda known: known == signed.event)
 
 
 def _ask_all(

@@ -81,9 +81,7 @@ def merged(spendings: Sequence[Spending]) -> tuple[tuple[float, float, int], ...
 
 
 @lru_cache(maxsize=4096)
-def _pld_epsilon(
-    mechanisms: tuple[tuple[float, float, int], ...], delta: float, interval: float = _FINE
-) -> float:
+def _pld_epsilon(mechanisms: tuple[tuple[float, float, int], ...], delta: float, interval: float = _FINE) -> float:
     if not mechanisms:
         return 0.0
     accountant = PLDAccountant(
