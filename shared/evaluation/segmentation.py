@@ -26,8 +26,8 @@ CHANNELS = (8, 16, 32, 48, 64)
 STRIDES = (1, 2, 2, 2)  # the first level keeps full resolution: vessels are one or two pixels wide
 DIVISOR = math.prod(STRIDES)  # MONAI's UNet fails on edges that are not a multiple
 BATCH = 32
-LEARNING_RATE = 1e-2
-OVERLAP = 0.5  # of neighbouring windows at inference
+LEARNING_RATE = 3e-3
+OVERLAP = 0.25  # of neighbouring windows at inference
 
 
 def build_network(seed: int) -> nn.Module:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from shared.canonical import Json
@@ -52,7 +53,9 @@ def evaluate_lesions(published: Published, asked: Asked, report: Progress) -> di
 
 def table(populations: Mapping[str, LesionSummary]) -> Table:
     """Return the populations as a person reads them."""
-    shown = Table("masks", title="Lesion masks, and KS distance to held-out patients'", title_justify="left")
+    shown = Table(
+        "masks", title="Lesion masks, and KS distance to held-out patients'", title_justify="left", box=SIMPLE_HEAD
+    )
     for heading in ("number", "median ml", "in one piece", "KS volume", "KS pieces"):
         shown.add_column(heading, justify="right", no_wrap=True)
     for name, summary in populations.items():

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from shared.canonical import Json
@@ -16,8 +17,8 @@ from shared.recipes.base import Progress
 from simulations.evaluation.asked import Asked, Counter
 from simulations.evaluation.cohorts import Patient, find_patients, refuse_overlap
 
-REAL, PUBLIC = "real (ceiling)", "public simulator (free)"
-SYNTHETIC, COMBINED = "synthetic", "synthetic + public"
+REAL, PUBLIC = "real (ceiling)", "public (free)"
+SYNTHETIC, COMBINED = "synthetic", "synthetic+public"
 PAIRS_PER_PHANTOM = 2  # as in published data sets: more phantoms, fewer patches each
 ENOUGH_TRAININGS = 3  # fewer cannot tell a better data set from a lucky training
 
@@ -62,7 +63,7 @@ def table(rows: Sequence[Row]) -> Table:
     """Return the rows as a person reads them."""
     patients, trainings = len(rows[0].dice), len(rows[0].trainings)
     title = f"Dice inside the brain: {patients} held-out patients, trainings of each kind: {trainings}"
-    shown = Table("trained on", title=title, title_justify="left")
+    shown = Table("trained on", title=title, title_justify="left", box=SIMPLE_HEAD)
     for heading in ("pairs", "mean ± SD", "of real", "minus public (95 % CI)"):
         shown.add_column(heading, justify="right", no_wrap=True)
     real = rows[0].mean

@@ -23,7 +23,7 @@ def easy_volume(rng: np.random.Generator, slices: int, edge: int) -> tuple[Volum
     for k in range(slices):
         for _ in range(edge // 12):
             a, b = rng.uniform(4, edge - 4, size=2)
-            label[(i - a) ** 2 + (j - b) ** 2 < rng.uniform(4, 12), k] = 1
+            label[(i - a) ** 2 + (j - b) ** 2 < rng.uniform(9, 25), k] = 1
     noise = rng.normal(100, 15, size=label.shape)
     return np.clip(noise + 120 * label, 0, None).astype(np.float32), label
 
@@ -58,16 +58,29 @@ def rows() -> list[Row]:
     shuffled = good.copy()
     shuffled[:, 1] = good[rng.permutation(len(good)), 1]  # labels of other images: nothing to learn
     kinds = {"good": lambda seed: good, "shuffled": lambda seed: shuffled}
-    return compare(kinds, "shuffled", patients, steps=40, repeats=2, seed=3)
+    return compare(kinds, "shuffled", patients, steps=80, repeats=1, seed=3)
 
 
 def test_right_labels_teach_and_wrong_labels_do_not(rows: list[Row]) -> None:
     good, shuffled = rows
-    assert good.mean > 0.85
+    assert good.mean > 0.8
     assert shuffled.mean < 0.4
     assert list(good.dice) == ["p1", "p2"]  # one a patient, though one of them has two sessions
-    assert len(set(good.trainings)) == 2  # other seeds, other networks
-    assert np.mean(good.trainings) == pytest.approx(good.mean)
+
+
+def test_every_training_asks_its_source_anew_and_dice_is_averaged() -> None:
+    rng = np.random.default_rng(0)
+    asked: list[int] = []
+
+    def source(seed: int) -> Patches:
+        asked.append(seed)
+        return easy_pairs(np.random.default_rng(seed), 8)
+
+    patients = [easy_patient(rng, "p1"), easy_patient(rng, "p2")]
+    (row,) = compare({"only": source}, "only", patients, steps=2, repeats=3, seed=7)
+    assert asked == [7, 8, 9]
+    assert len(set(row.trainings)) > 1
+    assert np.mean(row.trainings) == pytest.approx(row.mean)
 
 
 def test_the_difference_is_to_the_baseline(rows: list[Row]) -> None:

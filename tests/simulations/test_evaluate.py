@@ -103,12 +103,12 @@ def test_report_has_every_row_the_claim_in_full_and_the_warning(places: dict[str
         "--combined",
     ).output
     found = json.loads((places["run"] / "dataset-evaluation.json").read_text())
-    for words in (CLAIM, "noise from a seed", "Simulation only", "may not leave a hospital", "public simulator"):
+    for words in (CLAIM, "noise from a seed", "Simulation only", "may not leave a hospital", "public (free)"):
         assert words in shown
     assert found["claim"].startswith(CLAIM)
     rows = {row["trained_on"]: row for row in found["rows"]}
     assert [row["training_pairs"] for row in rows.values()] == [6, 6, 6, 12]
-    assert list(rows)[-1] == "synthetic + public"
+    assert list(rows)[-1] == "synthetic+public"
     for row in rows.values():
         assert list(row["dice_of_each_patient"]) == [
             "site-a/sub-1",
@@ -118,7 +118,7 @@ def test_report_has_every_row_the_claim_in_full_and_the_warning(places: dict[str
         ]
         assert row["dice_mean"] == pytest.approx(np.mean(list(row["dice_of_each_patient"].values())))
     baseline = [name for name, row in rows.items() if row["minus_public_simulator"] is None]
-    assert baseline == ["public simulator (free)"]
+    assert baseline == ["public (free)"]
 
 
 def test_same_seed_same_bytes_and_the_run_names_its_cohorts(places: dict[str, Path], tmp_path: Path) -> None:
