@@ -57,7 +57,7 @@ class Lesions3D(Recipe):
         self.phase = CriticPhase(self._objective)
         # 40 is about the median norm of one mask's gradient on a critic pre-trained on phantoms.
         self.schedule = Schedule(rounds=60, steps=5, sampling_rate=0.25, clip_norm=40.0, records=1)
-        self._pretraining_steps = 2000 if preset == "paper" else 500
+        self._pretraining_steps = 2000 if preset == "paper" else 300
         self.pretraining = (
             f"generator and critic on {POOL} public lesion phantoms, {self._pretraining_steps} steps"
         )

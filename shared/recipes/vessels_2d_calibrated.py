@@ -73,7 +73,7 @@ class VesselsCalibrated(Recipe):
         self.preset = preset
         self.phase = StatisticsPhase()
         self.schedule = Schedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=STATISTICS_CLIP, records=1)
-        self._pool, self._phantoms, self._steps = (800, 100, 150) if preset == "small" else (1500, 400, 2000)
+        self._pool, self._phantoms, self._steps = (600, 80, 200) if preset == "small" else (1500, 400, 2000)
         self.pretraining = "nothing; the public vessel simulator is what the statistics calibrate"
 
     def records(self, scans: Sequence[Scan], seed: int) -> VesselRecords:
@@ -142,7 +142,7 @@ class VesselsCalibrated(Recipe):
             objective(self.preset),
             lambda n, random: pool[torch.randint(len(pool), (n,), generator=random)],
             steps=self._steps,
-            critic_steps=2,
+            critic_steps=1,
             seed=seed,
             progress=progress,
             label="generator on the fitted simulator",

@@ -29,8 +29,8 @@ def objective(preset: str) -> Objective:
     if preset == "paper":
         move = partial(RMSprop, lr=5e-5)
         return Objective(0.0, 0.01, move, move, generator_steps=1, generator_batch=32)
-    move_small = partial(Adam, lr=3e-4, betas=(0.0, 0.9))
-    return Objective(10.0, None, move_small, move_small, generator_steps=2, generator_batch=32)
+    move_small = partial(Adam, lr=5e-4, betas=(0.0, 0.9))
+    return Objective(10.0, None, move_small, move_small, generator_steps=2, generator_batch=16)
 
 
 def build(preset: str, seed: int) -> nn.ModuleDict:
@@ -85,7 +85,7 @@ class VesselsWgan(Recipe):
             self._objective,
             lambda n, random: pool[torch.randint(len(pool), (n,), generator=random)],
             steps=self._steps,
-            critic_steps=2,
+            critic_steps=1,
             seed=seed,
             progress=progress,
         )
