@@ -24,7 +24,7 @@ Progress = Callable[[float], None]  # told the share done, 0 to 1
 
 PATCHES = 16  # a phantom's patches
 PRIOR_SHARE = 0.2  # of draws that ignore the statistics
-CANDIDATES = 4000
+CANDIDATES = 12000
 
 
 @dataclass(frozen=True)

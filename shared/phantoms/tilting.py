@@ -15,7 +15,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 LIKENESS = 0.5  # spread of patients around their average over the spread of the public pool
-SMALLEST_SHARE = 0.03  # effective share of the population below which weights would fit noise
+SMALLEST_SHARE = 0.008  # effective share of the population below which weights would fit noise
 SLACK = 1.3  # growth of the tolerance from trial to trial
 
 
