@@ -17,7 +17,7 @@ from server.agreement import enrol, reserve, settle
 from server.checkpoint import Checkpoint, latest, save_checkpoint
 from server.job import Job, plan
 from server.ledger_export import export_ledger
-from server.rounds import Rounds, use_all_cores
+from server.rounds import Rounds, use_cores
 from shared.errors import UsageError, WillisError
 from shared.files import write_durably
 from shared.identity import Identity
@@ -161,7 +161,7 @@ def _open_state(
         _record_round(ledger, run, state)
         return model, optimizer, state.round
     if pretrain:
-        use_all_cores()
+        use_cores(recipe.preset)
         recipe.pretrain(model, derive_seed(run.public_seed, "pretrain"), progress)
     save_checkpoint(folder.checkpoints, Checkpoint(0, _state(model, optimizer)))
     return model, optimizer, 0

@@ -39,9 +39,12 @@ from shared.recipes.base import Progress, Recipe, sent_by_sites, sent_to_sites
 ROUND_DEADLINE = 6 * 3600.0  # seconds; a site that is later is left out of the round
 
 
-def use_all_cores() -> None:
-    """Give the coordinator's own work every core: the same number in every engine, so the same bytes."""
-    torch.set_num_threads(os.cpu_count() or 1)
+def use_cores(preset: str) -> None:
+    """Fix the coordinator's number of torch threads: the same in every engine, so the same bytes.
+
+    Small networks gain nothing from a second thread, and lose much by it on a busy machine.
+    """
+    torch.set_num_threads(1 if preset == "small" else os.cpu_count() or 1)
 
 
 class Rounds:
@@ -89,7 +92,7 @@ class Rounds:
                 f"are needed ({why}); mend the sites, then --resume"
             )
         averaged = {name: torch.from_numpy(array) for name, array in average.result().items()}
-        use_all_cores()
+        use_cores(self._recipe.preset)
         self._recipe.receive(self._model, averaged, self._noise_std(accepted))
         self._recipe.coordinate(
             self._model,
