@@ -42,9 +42,9 @@ def ask(
     while waiting and time.monotonic() < end:
         for reply in grid.pull_messages(list(waiting)):
             # The error Flower makes for a lost node names itself as the source: map by the question.
-            node = waiting.pop(reply.metadata.reply_to_message_id, None)
-            if node is not None:
-                yield node, reply.content if reply.has_content() else None
+            asked = reply.metadata.reply_to_message_id
+            if asked in waiting:
+                yield waiting.pop(asked), reply.content if reply.has_content() else None
         if waiting:
             time.sleep(POLL_SECONDS)
     for node in [*waiting.values(), *unsent]:
