@@ -10,6 +10,7 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from safetensors.torch import load, save
@@ -33,7 +34,7 @@ class Checkpoint:
     refused: tuple[Refuse, ...] = ()  # updates the round refused
     sites: tuple[str, ...] = ()  # sites it averaged
 
-    @property
+    @cached_property
     def model(self) -> str:
         """Digest of the state: what the ledger's round event names."""
         return digest_tensors(self.arrays)

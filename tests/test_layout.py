@@ -40,7 +40,9 @@ def test_no_module_is_longer_than_four_hundred_lines() -> None:
 def test_flower_finds_the_app_without_running_the_package(side: str) -> None:
     """Flower looks for a plain `app = ...` in the syntax tree, and imports the package for every message."""
     body = ast.parse((ROOT / side / "app.py").read_text()).body
-    names = [t.id for node in body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)]
+    names = [
+        t.id for node in body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)
+    ]
     assert "app" in names
     init = ast.parse((ROOT / side / "__init__.py").read_text()).body
     assert all(isinstance(node, ast.Expr) for node in init), "nothing but a docstring"

@@ -5,11 +5,14 @@ so rows can be compared patient by patient. Nothing here is private: Dice on pat
 mechanism. It is for simulations and public data, and does not belong at a hospital.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import torch
 from torch import nn
 
 from shared.errors import CohortError
@@ -79,17 +82,21 @@ def compare(
         CohortError: a held-out scan lacks one of its three volumes.
         UsageError: fewer than two patients, or pairs that cannot be trained on.
     """
-    judges = {
-        name: [_judge(source, steps, seed + repeat, partial(on_step, name)) for repeat in range(repeats)]
-        for name, source in kinds.items()
-    }
     columns: dict[str, list[list[float]]] = {name: [] for name in kinds}
-    for patient in patients:
-        scans = patient.read()
-        _check(patient.name, scans)
-        for name, trained in judges.items():
-            columns[name].append([judge.dice(scans) for judge in trained])
-        on_step(JUDGING)
+    # Small networks train faster side by side, one torch thread each, than one after another on all cores.
+    with ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        training = {
+            name: [pool.submit(_judge, source, steps, seed + r, partial(on_step, name)) for r in range(repeats)]
+            for name, source in kinds.items()
+        }
+        judges = {name: [one.result() for one in several] for name, several in training.items()}
+        for patient in patients:
+            scans = patient.read()
+            _check(patient.name, scans)
+            found = {name: pool.map(partial(Judge.dice, scans=scans), trained) for name, trained in judges.items()}
+            for name, dice in found.items():
+                columns[name].append(list(dice))
+            on_step(JUDGING)
     scores = {name: np.array(column).T.reshape(repeats, -1) for name, column in columns.items()}
     return [
         Row(

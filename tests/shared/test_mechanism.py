@@ -55,7 +55,9 @@ def test_a_vector_that_is_not_finite_counts_as_zero(bad: float) -> None:
 
 @pytest.mark.parametrize("randomness", [SystemRandomness(), SeededRandomness(1, "test")], ids=["system", "seeded"])
 @pytest.mark.parametrize("patients", [0, 1])
-def test_noise_has_the_declared_deviation_also_when_nobody_was_drawn(randomness: Randomness, patients: int) -> None:
+def test_noise_has_the_declared_deviation_also_when_nobody_was_drawn(
+    randomness: Randomness, patients: int
+) -> None:
     size, sigma, clip = 1_000_000, 1.7, 0.5
     door = GaussianSum([torch.zeros(size)], clip, sigma, randomness)
     for _ in range(patients):

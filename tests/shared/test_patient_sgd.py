@@ -19,7 +19,9 @@ def network(seed: int = 0) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(64, 1))
 
 
-def optimizer(net: nn.Module, patients: int, *, sigma: float, rate: float = 1.0, seed: int = 0) -> PatientOptimizer:
+def optimizer(
+    net: nn.Module, patients: int, *, sigma: float, rate: float = 1.0, seed: int = 0
+) -> PatientOptimizer:
     return PatientOptimizer(
         torch.optim.SGD(net.parameters(), lr=1.0),
         noise_multiplier=sigma,
@@ -40,7 +42,10 @@ def test_a_step_equals_opacus_when_every_patient_has_one_record() -> None:
     step = optimizer(ours, 5, sigma=0.0)
     step.private_step(lambda i: ours(records[i]).mean())
     reference = DPOptimizer(
-        torch.optim.SGD(theirs.parameters(), lr=1.0), noise_multiplier=0.0, max_grad_norm=CLIP, expected_batch_size=5
+        torch.optim.SGD(theirs.parameters(), lr=1.0),
+        noise_multiplier=0.0,
+        max_grad_norm=CLIP,
+        expected_batch_size=5,
     )
     theirs(records[:, 0]).mean().backward()
     reference.step()
