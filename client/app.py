@@ -4,6 +4,7 @@ Whatever goes wrong, the coordinator learns a code and one of a few fixed senten
 written to the site's log. A deployed site names its folder in Flower's node configuration (`site-folder`).
 """
 
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
+from torch import nn
 
 from client.cohort import Cohort
 from client.site import Site
@@ -41,7 +43,7 @@ from shared.messages import (
     unpack_arrays,
 )
 from shared.privacy.randomness import derive_seed
-from shared.recipes.base import Arrays, Recipe, Records
+from shared.recipes.base import Arrays, Recipe, Records, sent_to_sites
 from shared.recipes.catalogue import load
 
 # Nothing here depends on data: the text of an exception may name a file or a patient.
@@ -55,6 +57,7 @@ SENTENCES = {
     "error": "the site met an unexpected error",
 }
 
+_kept = threading.local()
 Home = Callable[[Context], Path]
 Answer = tuple[Body, Arrays]
 
@@ -150,10 +153,10 @@ def _compute(
     site: Site, run: Run, round_: int, sent: Arrays, optimizer_state: Arrays, noise_seed: int | None
 ) -> tuple[Arrays, Arrays]:
     recipe = load(run.recipe, run.variant, run.preset, private=run.spending.is_private)
-    model = recipe.build(run.public_seed)
-    missing, unexpected = model.load_state_dict(sent, strict=False)
-    if unexpected or set(missing) & set(sent):
-        raise ProtocolError(f"the model has unknown parts: {unexpected}")
+    model = _networks(recipe, run)
+    if set(sent) != set(sent_to_sites(recipe, model)):
+        raise ProtocolError("the model has other parts than the recipe's sites read")
+    model.load_state_dict(sent, strict=False)
     patients = records_of(site.folder, run.recipe, run.variant, run.preset, run.public_seed)
     arrays, state, executed = train_round(
         recipe,
@@ -167,6 +170,18 @@ def _compute(
     if executed.steps != run.steps_per_round:
         raise ProtocolError(f"{executed.steps} steps ran and {run.steps_per_round} were planned")
     return arrays, state
+
+
+def _networks(recipe: Recipe, run: Run) -> nn.ModuleDict:
+    """Return the recipe's networks, for this thread alone: those of the last call where the run is the same.
+
+    Building takes longer than a small step. What sites read is loaded afresh every time, and they read what
+    they move, so nothing of an earlier answer stays.
+    """
+    if getattr(_kept, "run", None) != run.run:
+        _kept.run, _kept.networks = run.run, recipe.build(run.public_seed)
+    networks: nn.ModuleDict = _kept.networks
+    return networks
 
 
 @lru_cache(maxsize=64)
