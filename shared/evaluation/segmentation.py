@@ -8,6 +8,7 @@ entropy, zero mean and unit variance a patch (as in Kossen et al., 2021).
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ DIVISOR = math.prod(STRIDES)  # MONAI's UNet fails on edges that are not a multi
 BATCH = 32
 LEARNING_RATE = 3e-3
 OVERLAP = 0.25  # of neighbouring windows at inference
+_GLOBAL_GENERATOR = Lock()
 
 
 def build_network(seed: int) -> nn.Module:
@@ -118,7 +120,10 @@ def _turned(batch: Tensor, generator: torch.Generator) -> Tensor:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch's global generator for code that takes no other (MONAI's networks), then put it back."""
-    with torch.random.fork_rng(devices=[]):
+    """Seed torch's global generator for code that takes no other (MONAI's networks), then put it back.
+
+    That generator belongs to the process: trainings side by side take turns, or they would mix up their seeds.
+    """
+    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

@@ -1,6 +1,8 @@
 """What `willis evaluate` was asked for, and how it shows that it is at work."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from shared.recipes.base import Progress
@@ -25,9 +27,8 @@ class Counter:
     report: Progress
     what: str
     total: int
-    done: int = field(default=0, init=False)
+    _ticks: Iterator[int] = field(default_factory=lambda: count(1), init=False)  # safe between threads
 
     def __call__(self) -> None:
         """Move on by one."""
-        self.done += 1
-        self.report(self.what, self.done, self.total)
+        self.report(self.what, next(self._ticks), self.total)

@@ -1,6 +1,7 @@
 """The segmentation network learns what is easy, does so again from a seed, and says what it cannot use."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -103,6 +104,15 @@ def test_the_same_seed_trains_the_same_network_and_another_does_not() -> None:
     assert torch.equal(before, torch.random.get_rng_state())  # nobody else's randomness moved
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
     assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
+
+
+def test_networks_built_side_by_side_start_as_they_would_alone() -> None:
+    def first_weight(seed: int) -> float:
+        return float(next(build_network(seed).parameters()).detach().flatten()[0])
+
+    alone = [first_weight(seed) for seed in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(first_weight, range(40))) == alone
 
 
 def test_network_has_the_stated_size() -> None:
