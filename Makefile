@@ -18,7 +18,7 @@ demo: .venv/.ready  ## four phantom hospitals -> private run -> data set, report
 	$(BIN)/willis phantoms tof $(RUN)/held-out --sites 4 --patients 4 --seed 1 --first 101 --shape 96 96 48
 	$(BIN)/willis simulate $(RUN)/run --recipe vessels-2d --cohorts $(RUN)/cohorts --epsilon 8 --delta 1e-5 --seed 1
 	$(BIN)/willis audit verify $(RUN)/run
-	$(BIN)/willis evaluate $(RUN)/run --real $(RUN)/cohorts --held-out $(RUN)/held-out
+	$(BIN)/willis evaluate $(RUN)/run --real $(RUN)/cohorts --held-out $(RUN)/held-out --steps 150
 
 lint: .venv/.ready
 	$(BIN)/ruff check .
