@@ -1,6 +1,7 @@
 """The one command, `willis`. Its sub-commands are entry points, imported only when one of them is called."""
 
 import errno
+import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import NoReturn
@@ -43,6 +44,8 @@ _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 def main() -> None:
     """Run `willis`; a foreseen error is one line on stderr and exit status 1."""
+    # Idle OpenMP threads that spin slow a busy machine down many times; it is read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         willis()
     except WillisError as err:
