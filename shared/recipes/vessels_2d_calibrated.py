@@ -74,7 +74,7 @@ class VesselsCalibrated(Recipe):
         self.phase = StatisticsPhase()
         self.schedule = Schedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=STATISTICS_CLIP, records=1)
         self._pool, self._phantoms, self._steps = (600, 80, 200) if preset == "small" else (1500, 400, 2000)
-        self.pretraining = "nothing; the public vessel simulator is what the statistics calibrate"
+        self.pretraining = "the public vessel simulator, which the released statistics then calibrate"
 
     def records(self, scans: Sequence[Scan], seed: int) -> VesselRecords:
         """See `Recipe.records`."""
