@@ -24,6 +24,7 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option("--steps", type=click.IntRange(1), default=300, help="Updates of each training, 32 pairs each.")
 @click.option("--repeats", type=click.IntRange(1), default=3, help="Trainings of each kind; 1 gives no verdict.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Same seed, same figures on one machine.")
+@click.option("--beside", type=_FOLDER, multiple=True, help="Another data set or samples, in a row of its own.")
 @click.option("--combined", is_flag=True, help="Also train on synthetic and public pairs together.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="JSON.  [default: beside the data set]"
@@ -35,6 +36,7 @@ def evaluate(
     steps: int,
     repeats: int,
     seed: int,
+    beside: tuple[Path, ...],
     combined: bool,
     out: Path | None,
 ) -> None:
@@ -60,7 +62,8 @@ def evaluate(
     from simulations.evaluation.cohorts import training_cohorts
 
     published = find_published(run)
-    asked = Asked(real or training_cohorts(run), held_out, steps, repeats, seed, combined)
+    others = tuple(find_published(path) for path in beside)
+    asked = Asked(real or training_cohorts(run), held_out, steps, repeats, seed, combined, others)
     target = out or published.folder.with_name(f"{published.folder.name}-evaluation.json")
     target.parent.mkdir(parents=True, exist_ok=True)
     has_images = any(published.roles() - {"label-lesion_mask"})

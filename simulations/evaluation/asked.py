@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from shared.evaluation.published import Published
 from shared.recipes.base import Progress
 
 
@@ -18,6 +19,7 @@ class Asked:
     repeats: int  # trainings of each kind
     seed: int
     combined: bool  # whether to train on synthetic and public pairs together, too
+    beside: tuple[Published, ...] = ()  # other data sets or samples, a row each: a noise-free twin, say
 
 
 @dataclass

@@ -42,6 +42,7 @@ def evaluate_lesions(published: Published, asked: Asked, report: Progress) -> di
         REAL: _on_grid(_scans(real)),
         PUBLIC: list(public > 0.5),
         SYNTHETIC: _on_grid(synthetic),
+        **{other.folder.name: _on_grid(other.lesions()) for other in asked.beside},
     }
     count = Counter(report, "counting components", len(populations))
     summaries = {}

@@ -54,6 +54,9 @@ def _kinds(synthetic: Patches, real: Sequence[Patient], asked: Asked) -> dict[st
         PUBLIC: lambda seed: _public_pairs(count, size, np.random.default_rng(seed)),
         SYNTHETIC: lambda seed: synthetic,
     }
+    for other in asked.beside:
+        pairs = other.pairs()
+        kinds[other.folder.name] = lambda seed, pairs=pairs: pairs  # type: ignore[misc]
     if asked.combined:
         kinds[COMBINED] = lambda seed: np.concatenate([synthetic, kinds[PUBLIC](seed)])
     return kinds

@@ -214,13 +214,16 @@ def test_lesion_masks_are_compared_as_populations(tmp_path: Path) -> None:
         write_patient(tmp_path / "held" / "site-a", f"sub-{number}", {Role.LESION: mask})
         write_patient(tmp_path / "real" / "site-a", f"sub-{number}", {Role.LESION: lesion(rng)})
     fine = (mask.repeat(2, 0).repeat(2, 1).repeat(2, 2) for mask in held)
-    (tmp_path / "samples").mkdir()
-    scans = (Scan({Role.LESION: mask}, np.eye(4)) for mask in fine)  # 1 mm where the held-out ones have 2 mm
-    write_cases(tmp_path / "samples", scans, prefix="syn", description="synthetic")
-    shown = call(tmp_path / "samples", "--real", tmp_path / "real", "--held-out", tmp_path / "held").output
+    scans = [Scan({Role.LESION: mask}, np.eye(4)) for mask in fine]  # 1 mm where the held-out ones have 2 mm
+    for name, some in {"samples": scans, "twin": scans[:3]}.items():
+        (tmp_path / name).mkdir()
+        write_cases(tmp_path / name, some, prefix="syn", description="synthetic")
+    places = "--real", tmp_path / "real", "--held-out", tmp_path / "held", "--beside", tmp_path / "twin"
+    shown = call(tmp_path / "samples", *places).output
     rows = {r["masks"]: r for r in json.loads((tmp_path / "samples-evaluation.json").read_text())["rows"]}
     assert rows["synthetic"]["ks_distance_volume"] == rows["synthetic"]["ks_distance_components"] == 0
     assert rows["public (free)"]["ks_distance_volume"] > 0
+    assert rows["twin"]["number"] == 3
     assert rows["synthetic"]["median_volume_ml"] == pytest.approx(
         np.median([m.sum() * 0.008 for m in held]), rel=0.2
     )
