@@ -4,13 +4,13 @@ Every mask is averaged onto a 32³ grid of 4 mm cells centred on the lesion. The
 between a patient's mask and fakes, so it lies inside the private phase.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam
 
 from shared.errors import UsageError
 from shared.imaging.lesion_grid import from_grid, to_grid
@@ -18,8 +18,8 @@ from shared.imaging.scan import Role, Scan
 from shared.models.lesion_gan import PAPER, SMALL, build_critic, build_generator
 from shared.phantoms.lesions import simulate_lesions
 from shared.privacy.randomness import derive_seed
-from shared.recipes.base import Progress, Recipe, Schedule
-from shared.recipes.wasserstein import SMOOTHED, CriticPhase, Objective, generate, move_generator, pretrain
+from shared.recipes.base import Progress, Schedule
+from shared.recipes.wasserstein import SMOOTHED, CriticPhase, Objective, WassersteinRecipe, generate, pretrain
 
 POOL = 400  # public phantoms made for pre-training
 OUTPUT_MM = 2.0  # voxel edge of published masks
@@ -41,7 +41,7 @@ class LesionRecords:
         return torch.stack(list(turned))
 
 
-class Lesions3D(Recipe):
+class Lesions3D(WassersteinRecipe):
     """See the module."""
 
     name = "lesions-3d"
@@ -53,8 +53,8 @@ class Lesions3D(Recipe):
         self._size = PAPER if preset == "paper" else SMALL
         # Under noise the generator is moved little: the longer it follows a noised critic, the worse it gets.
         rate, steps = (1e-4, 1) if private or preset == "paper" else (5e-4, 5)
-        self._objective = _objective(rate, steps)
-        self.phase = CriticPhase(self._objective)
+        self.objective = _objective(rate, steps)
+        self.phase = CriticPhase(self.objective)
         # 40 is about the median norm of one mask's gradient on a critic pre-trained on phantoms.
         self.schedule = Schedule(rounds=60, steps=5, sampling_rate=0.25, clip_norm=40.0, records=1)
         self._pretraining_steps = 2000 if preset == "paper" else 300
@@ -71,7 +71,7 @@ class Lesions3D(Recipe):
         """See `Recipe.build`."""
         generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
         networks = build_generator(self._size, generator), build_critic(self._size, generator)
-        return self._objective.networks(*networks)
+        return self.objective.networks(*networks)
 
     def pretrain(self, model: nn.ModuleDict, seed: int, progress: Progress) -> None:
         """Train both networks on public phantoms, whose shapes differ from hospitals' on purpose."""
@@ -85,22 +85,6 @@ class Lesions3D(Recipe):
             seed=seed,
             progress=progress,
         )
-
-    def coordinator_optimizer(self, model: nn.ModuleDict) -> Optimizer:
-        """Return the generator's optimiser."""
-        return self._objective.generator_optimizer(list(model["generator"].parameters()))
-
-    def receive(self, model: nn.ModuleDict, average: Mapping[str, Tensor], noise_std: float) -> None:
-        """Take the averaged critic."""
-        model.load_state_dict(average, strict=False)
-
-    def coordinate(
-        self, model: nn.ModuleDict, optimizer: Optimizer | None, seed: int, last: bool, progress: Progress
-    ) -> None:
-        """Move the generator."""
-        assert optimizer is not None
-        random = torch.Generator().manual_seed(seed)
-        move_generator(model, optimizer, self._objective, random, self._objective.generator_steps)
 
     def sample(self, model: nn.ModuleDict, count: int, seed: int, source: str = "") -> Iterator[Scan]:
         """Yield masks at `OUTPUT_MM`, each with at least `MIN_VOXELS` voxels of the grid."""

@@ -5,21 +5,21 @@ step, but each on a fresh draw of patients. The small size has a gradient penalt
 in the few steps a laptop makes. Expect static at small ε with few patients: use `calibrated` there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer, RMSprop
+from torch.optim import Adam, RMSprop
 
 from shared.imaging.scan import Scan
 from shared.models.vessel_gan import PAPER, SMALL, VesselCritic, VesselGenerator, initialise
 from shared.phantoms.vessels import draw_parameters, simulate
 from shared.privacy.randomness import derive_seed
-from shared.recipes.base import Progress, Recipe, Schedule
+from shared.recipes.base import Progress, Schedule
 from shared.recipes.vessel_records import EDGE, ROLES, VesselRecords, as_scans, records
-from shared.recipes.wasserstein import SMOOTHED, CriticPhase, Objective, generate, move_generator, pretrain
+from shared.recipes.wasserstein import SMOOTHED, CriticPhase, Objective, WassersteinRecipe, generate, pretrain
 
 PHANTOMS = 150  # public phantoms made for pre-training, 16 patches each
 
@@ -47,7 +47,7 @@ def phantom_patches(thetas: np.ndarray[tuple[int, int], np.dtype[np.float64]], e
     return torch.from_numpy(np.concatenate([simulate(theta, 16, edge, rng) for theta in thetas]))
 
 
-class VesselsWgan(Recipe):
+class VesselsWgan(WassersteinRecipe):
     """See the module."""
 
     name = "vessels-2d"
@@ -56,8 +56,8 @@ class VesselsWgan(Recipe):
 
     def __init__(self, preset: str, *, private: bool) -> None:
         self.preset = preset
-        self._objective = objective(preset)
-        self.phase = CriticPhase(self._objective)
+        self.objective = objective(preset)
+        self.phase = CriticPhase(self.objective)
         self.schedule = (
             Schedule(rounds=64_050, steps=5, sampling_rate=0.25, clip_norm=1.0, records=32)
             if preset == "paper"
@@ -82,29 +82,13 @@ class VesselsWgan(Recipe):
         pool = phantom_patches(thetas, EDGE[self.preset], derive_seed(seed, "phantoms"))
         pretrain(
             model,
-            self._objective,
+            self.objective,
             lambda n, random: pool[torch.randint(len(pool), (n,), generator=random)],
             steps=self._steps,
             critic_steps=1,
             seed=seed,
             progress=progress,
         )
-
-    def coordinator_optimizer(self, model: nn.ModuleDict) -> Optimizer:
-        """Return the generator's optimiser."""
-        return self._objective.generator_optimizer(list(model["generator"].parameters()))
-
-    def receive(self, model: nn.ModuleDict, average: Mapping[str, Tensor], noise_std: float) -> None:
-        """Take the averaged critic."""
-        model.load_state_dict(average, strict=False)
-
-    def coordinate(
-        self, model: nn.ModuleDict, optimizer: Optimizer | None, seed: int, last: bool, progress: Progress
-    ) -> None:
-        """Move the generator."""
-        assert optimizer is not None
-        random = torch.Generator().manual_seed(seed)
-        move_generator(model, optimizer, self._objective, random, self._objective.generator_steps)
 
     def sample(self, model: nn.ModuleDict, count: int, seed: int, source: str = "") -> Iterator[Scan]:
         """Yield generated patches."""

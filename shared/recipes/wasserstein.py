@@ -6,7 +6,7 @@ go through the door, patient by patient. Its fake half and the generator's step 
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shared.models.gradient_penalty import gradient_penalty
-from shared.recipes.base import GradientPhase, Progress
+from shared.recipes.base import GradientPhase, Progress, Recipe
 
 PublicData = Callable[[int, torch.Generator], Tensor]  # count -> records from a public simulator
 SMOOTHED = "smoothed"
@@ -81,6 +81,28 @@ class CriticPhase(GradientPhase):
             with torch.no_grad():
                 for parameter in model["critic"].parameters():
                     parameter.clamp_(-bound, bound)
+
+
+class WassersteinRecipe(Recipe):
+    """A recipe whose sites move a critic and whose coordinator follows with the generator."""
+
+    objective: Objective
+
+    def coordinator_optimizer(self, model: nn.ModuleDict) -> Optimizer:
+        """Return the generator's optimiser."""
+        return self.objective.generator_optimizer(list(model["generator"].parameters()))
+
+    def receive(self, model: nn.ModuleDict, average: Mapping[str, Tensor], noise_std: float) -> None:
+        """Take the averaged critic."""
+        model.load_state_dict(average, strict=False)
+
+    def coordinate(
+        self, model: nn.ModuleDict, optimizer: Optimizer | None, seed: int, last: bool, progress: Progress
+    ) -> None:
+        """Move the generator."""
+        assert optimizer is not None
+        random = torch.Generator().manual_seed(seed)
+        move_generator(model, optimizer, self.objective, random, self.objective.generator_steps)
 
 
 def move_generator(
