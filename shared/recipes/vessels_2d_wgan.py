@@ -2,7 +2,7 @@
 
 At paper size it is the paper's: weights clipped to ±0.01, RMSprop at 5e-5, five critic steps a generator
 step, but each on a fresh draw of patients. The small size has a gradient penalty and Adam, which learn more
-in the few steps a laptop makes. Expect static at small ε with few patients: use `calibrated` there.
+in the few steps a laptop makes. Its noise is spread over every weight, so with few patients use `calibrated`.
 """
 
 from collections.abc import Iterator, Sequence
