@@ -19,8 +19,10 @@ from benchmarks.plain_loop import PlainLoop
 from benchmarks.timing import Cost, timed
 from client.app import records_of
 from client.policy import POLICY_FILE
-from server.coordinator import RunFolder, load_model
+from server.coordinator import load_model
+from server.home import Home
 from server.job import Job, plan
+from server.run_folder import RunFolder
 from shared.ledger.events import Enrol, Run
 from shared.privacy.events import NoiseSource
 from shared.recipes.base import Progress
@@ -104,7 +106,9 @@ class Federation:
         """Take a new run to settlement; cohorts are read first, as `willis simulate` does."""
         for site in self.sites:
             records_of(site, self.recipe, self.variant, "small", SEED)
-        self.run.begin(self.job)
+        home = Home(self.folder / "federation")
+        home.found(self.job.delta, 1)
+        self.run.begin(self.job, home.path)
         run_engine("embedded", self.run.path, self.sites, SEED, progress)
 
     def loop(self, run: Run) -> PlainLoop:
@@ -150,7 +154,7 @@ class _Watch:
             return
         if self._stop is None:
             self.result.start_up = time.perf_counter() - self._started
-            self.loop = self._federation.loop(_run_of(self._federation.run))
+            self.loop = self._federation.loop(self._federation.run.plan())
         else:
             self._compare(done, self._stop())
         self._stop = _stopwatch()
@@ -177,10 +181,3 @@ def planned_run(federation: Federation) -> Run:
     patients = PATIENTS[federation.recipe]
     enrolled = [Enrol(site=s.name, public_key="", patients=patients, cohort="") for s in federation.sites]
     return plan(federation.job, recipe, enrolled)
-
-
-def _run_of(folder: RunFolder) -> Run:
-    ledger = folder.open_ledger()
-    (run,) = (signed.event for signed in ledger.events if isinstance(signed.event, Run))
-    ledger.close()
-    return run

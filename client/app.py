@@ -20,12 +20,14 @@ from torch import nn
 from client.cohort import Cohort
 from client.site import Site
 from client.training import public_stream, randomness_for, train_round
-from shared.errors import CohortError, ProtocolError, WillisError
+from client.witness import Witness
+from shared.errors import CohortError, ProtocolError, RequestRefused, WillisError
 from shared.ledger.events import Run
 from shared.messages import (
     ENROL,
     RESERVE,
     SETTLE,
+    WITNESS,
     Body,
     EnrolRequest,
     EventReply,
@@ -35,6 +37,7 @@ from shared.messages import (
     TrainRequest,
     Update,
     UpdateReply,
+    WitnessRequest,
     digest_tensors,
     encode,
     pack,
@@ -53,6 +56,7 @@ SENTENCES = {
     "ledger": "the site's ledger could not be read or written",
     "checkpoint": "the site's stored state could not be read or written",
     "protocol": "the request does not fit what was agreed before",
+    "request": "the request goes beyond what this site agreed to",
     "usage": "the request names something this site does not know",
     "error": "the site met an unexpected error",
 }
@@ -94,6 +98,10 @@ def build_app(home: Home, *, noise_seed: int | None = None, threads: int | None 
     def train(message: Message, context: Context) -> Message:
         return answer(lambda site, asked: _train(site, asked, noise_seed), message, context)
 
+    @app.query(WITNESS.removeprefix("query."))
+    def witness(message: Message, context: Context) -> Message:
+        return answer(_witness, message, context)
+
     @app.query(SETTLE.removeprefix("query."))
     def settle(message: Message, context: Context) -> Message:
         return answer(_settle, message, context)
@@ -118,15 +126,26 @@ def _settle(site: Site, message: Message) -> Answer:
     return EventReply(signed=site.settle(unpack(message.content, SettleRequest).run)), {}
 
 
+def _witness(site: Site, message: Message) -> Answer:
+    return Witness(site.witnessed, site.identity).answer(unpack(message.content, WitnessRequest)), {}
+
+
 def _train(site: Site, message: Message, noise_seed: int | None) -> Answer:
-    """Answer a round: the stored bytes if it was answered before, else train."""
+    """Answer a round, or sign a refusal of what goes beyond the reservation: it is an event of the ledger."""
     request = unpack(message.content, TrainRequest)
-    sent = to_tensors(unpack_arrays(message.content))
+    try:
+        return _update(site, request, to_tensors(unpack_arrays(message.content)), noise_seed)
+    except RequestRefused as err:
+        return EventReply(signed=site.refuse(request.run, request.round, str(err))), {}
+
+
+def _update(site: Site, request: TrainRequest, sent: Arrays, noise_seed: int | None) -> Answer:
+    """Return a round's update: the stored bytes if it was answered before, else train."""
     if digest_tensors(sent) != request.base:
         raise ProtocolError("the model is not the one its digest says")
     run = site.plan(request.run)
     if not 1 <= request.round <= run.rounds:
-        raise ProtocolError(f"round {request.round} is not among the {run.rounds} reserved")
+        raise RequestRefused(f"round {request.round} is not among the {run.rounds} reserved")
     outbox = site.outbox(run.run)
     with outbox.alone():
         if not outbox.has_begun(request.round):

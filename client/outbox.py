@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from shared.canonical import canonical
-from shared.errors import CheckpointError, ProtocolError
+from shared.errors import CheckpointError, RequestRefused
 from shared.files import write_durably
 
 KEEP = 2  # as many as the coordinator keeps checkpoints: it may have to go back by one round
@@ -52,17 +52,17 @@ class Outbox:
         """Write down that round `round_` starts from the model with digest `base`.
 
         Raises:
-            ProtocolError: the round was begun from another model, a later round was begun and this one was
+            RequestRefused: the round was begun from another model, a later round was begun and this one was
                 not, or its answer is no longer kept.
         """
         asked = self._asked()
         if asked.get(round_, base) != base:
-            raise ProtocolError(f"round {round_} was begun from another model; a second answer would spend twice")
+            raise RequestRefused(f"round {round_} was begun from another model; a second answer would spend twice")
         if round_ in asked:
             self._check_kept(round_)
             return
         if asked and max(asked) > round_:
-            raise ProtocolError(f"round {round_} comes after round {max(asked)} was begun")
+            raise RequestRefused(f"round {round_} comes after round {max(asked)} was begun")
         self._write_question(canonical({"base": base, "round": round_}) + b"\n")
 
     def recall(self, round_: int) -> dict[str, Tensor] | None:
@@ -100,7 +100,7 @@ class Outbox:
         """Refuse to compute an answer again that was sent and dropped: it would be noised afresh."""
         later = [path for path in self._answers() if path > self._answer(round_)]
         if later and not self._answer(round_).exists():
-            raise ProtocolError(f"round {round_} was answered long ago; a second answer would spend twice")
+            raise RequestRefused(f"round {round_} was answered long ago; a second answer would spend twice")
 
     def _write_question(self, line: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -6,39 +6,50 @@ figures, so it may be sent.
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from shared.privacy.filter import order_for
 
 from shared.errors import PolicyRefusal
+from shared.ledger.budget import over_cap, patient_level
 from shared.ledger.events import Cap, Past, Run
-from shared.privacy.accounting import cost
-from shared.privacy.events import NoiseSource, NonPrivate, SampledGaussian, Spending, Unit
+from shared.privacy.events import NoiseSource, SampledGaussian, Unit
 
 POLICY_FILE = "policy.toml"
+MAX_EXPECTED_FAILURES = 0.1  # δ times patients: how many may, at worst, be left without protection
 
 
 class Policy(BaseModel):
-    """A site's rules. Every field has its key in `policy.toml`."""
+    """A site's rules. Every field has its key in `policy.toml`; an empty list allows any."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     max_epsilon: float = Field(gt=0, allow_inf_nan=False, default=20.0)  # over all runs that share this cohort
-    delta: float = Field(gt=0, lt=1, default=1e-5)
+    delta: float = Field(gt=0, lt=1, default=1e-5)  # a run with another δ is refused
+    renyi_order: float | None = Field(gt=1, allow_inf_nan=False, default=None)  # None: the best for the two above
     min_noise_multiplier: float = Field(
         ge=0, allow_inf_nan=False, default=0.3
     )  # no single release quieter than this
     min_patients: int = Field(ge=1, default=3)
-    recipes: tuple[str, ...] = ()  # empty: any
+    recipes: tuple[str, ...] = ()
+    presets: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()  # digests of code (`willis site code`); any other than the installed is refused
+    queries: tuple[str, ...] = ()  # measurements on these patients, by name
     allow_seeded_noise: bool = Field(
         strict=True, default=False
     )  # simulations only: the noise can be recomputed from the seed
     allow_non_private: bool = Field(strict=True, default=False)  # simulations only: ε = ∞
+    allow_patch_unit: bool = Field(strict=True, default=False)  # simulations only: protects no patient
 
     @property
     def cap(self) -> Cap:
-        """The budget cap."""
-        return Cap(epsilon=self.max_epsilon, delta=self.delta)
+        """The budget cap.
+
+        Raises:
+            UsageError: (ε, δ) leave nothing to spend at the order chosen.
+        """
+        order = self.renyi_order or order_for(self.max_epsilon, self.delta)
+        return Cap(epsilon=self.max_epsilon, delta=self.delta, order=order)
 
 
 def read_policy(path: Path) -> Policy:
@@ -63,50 +74,70 @@ def read_policy(path: Path) -> Policy:
         raise PolicyRefusal(f"{path}: {key}: {first['msg']}; known keys: {known}") from err
 
 
-def decide(policy: Policy, run: Run, patients: int, past: Sequence[Past]) -> None:
-    """Allow a run, or say why not.
+def decide(policy: Policy, run: Run, patients: int, past: Sequence[Past], code: str) -> None:
+    """Allow a run, or say why not; `code` is the digest of what is installed at the site.
 
     Raises:
         PolicyRefusal: with the figures; nothing in it is computed from patients.
     """
-    _decide_kind(policy, run, patients)
-    for mechanism in run.spending.mechanisms:
-        if isinstance(mechanism, SampledGaussian) and mechanism.noise_multiplier < policy.min_noise_multiplier:
-            raise PolicyRefusal(
-                f"the noise multiplier {mechanism.noise_multiplier:g} is under the site's minimum of "
-                f"{policy.min_noise_multiplier:g}; lower epsilon or take fewer steps"
-            )
-    if run.spending.is_private:
-        _decide_budget(policy, run, past)
-    elif not policy.allow_non_private:
-        raise PolicyRefusal("the site does not allow runs without noise (allow_non_private = false)")
-
-
-def _decide_kind(policy: Policy, run: Run, patients: int) -> None:
-    if policy.recipes and run.recipe not in policy.recipes:
-        raise PolicyRefusal(f"the recipe {run.recipe} is not among those allowed: {', '.join(policy.recipes)}")
-    if patients < policy.min_patients:
+    for why in (
+        _plan_objection(policy, run, patients),
+        _code_objection(policy, run, code),
+        _noise_objection(policy, run),
+    ):
+        if why:
+            raise PolicyRefusal(why)
+    if run.spending.protects_patients and (why := over_cap(policy.cap, patient_level(past), run.spending)):
         raise PolicyRefusal(
+            f"{why}; ask for a smaller epsilon, or have the site raise max_epsilon in its {POLICY_FILE}"
+        )
+
+
+def _plan_objection(policy: Policy, run: Run, patients: int) -> str:
+    allowed = policy.queries if run.is_query else policy.recipes
+    kind = "query" if run.is_query else "recipe"
+    if allowed and run.recipe not in allowed:
+        return f"the {kind} {run.recipe} is not among those allowed: {', '.join(allowed)}"
+    if policy.presets and run.preset not in policy.presets:
+        return f"the preset {run.preset} is not among those allowed: {', '.join(policy.presets)}"
+    if patients < policy.min_patients:
+        return (
             f"the cohort has {patients} patients and the site's minimum is {policy.min_patients}; "
             "add patients or lower min_patients"
         )
-    if run.noise_source is NoiseSource.SEEDED and not policy.allow_seeded_noise:
-        raise PolicyRefusal("the site does not allow seeded noise (allow_seeded_noise = false)")
-    if run.spending.unit is not Unit.PATIENT:
-        raise PolicyRefusal(f"the privacy unit is the {run.spending.unit.value}; the site protects patients")
+    if run.delta != policy.delta:
+        return f"the run asks for δ = {run.delta:g}, and the site's is {policy.delta:g}; agree on one"
+    if run.delta * patients > MAX_EXPECTED_FAILURES:
+        most = f"{MAX_EXPECTED_FAILURES:g} / {patients} patients"
+        return f"δ = {run.delta:g} is too large for the cohort; choose at most {most}"
+    return ""
 
 
-def _decide_budget(policy: Policy, run: Run, past: Sequence[Past]) -> None:
-    spent = private_past(past)
-    before, after = cost(spent, policy.delta), cost([*spent, run.spending], policy.delta)
-    if after.epsilon > policy.max_epsilon:
-        cap = replace(after, epsilon=policy.max_epsilon)
-        raise PolicyRefusal(
-            f"this run would bring the cohort from {before} to {after}, over the site's cap of {cap}; "
-            f"ask for a smaller epsilon, or have the site raise max_epsilon in its {POLICY_FILE}"
+def _code_objection(policy: Policy, run: Run, code: str) -> str:
+    if run.code != code:
+        return (
+            f"the coordinator runs code {run.code[:12]} and the site {code[:12]}; install the same release at both"
         )
+    if policy.code and code not in policy.code:
+        return f"the code {code[:12]} is not among those the site has approved in its {POLICY_FILE}"
+    return ""
 
 
-def private_past(past: Sequence[Past]) -> list[Spending]:
-    """Return the noised spendings of earlier runs; unsafe ones are reported apart, never composed."""
-    return [p.spending for p in past if not any(isinstance(m, NonPrivate) for m in p.spending.mechanisms)]
+def _noise_objection(policy: Policy, run: Run) -> str:
+    if run.noise_source is NoiseSource.SEEDED and not policy.allow_seeded_noise:
+        return "the site does not allow seeded noise (allow_seeded_noise = false)"
+    if run.spending.unit is not Unit.PATIENT and not policy.allow_patch_unit:
+        return f"the privacy unit is the {run.spending.unit.value}; the site protects patients"
+    if not run.spending.is_private:
+        return (
+            ""
+            if policy.allow_non_private
+            else ("the site does not allow runs without noise (allow_non_private = false)")
+        )
+    quietest = min(m.noise_multiplier for m in run.spending.mechanisms if isinstance(m, SampledGaussian))
+    if quietest < policy.min_noise_multiplier:
+        return (
+            f"the noise multiplier {quietest:g} is under the site's minimum of {policy.min_noise_multiplier:g}; "
+            "lower epsilon or take fewer steps"
+        )
+    return ""

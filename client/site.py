@@ -16,7 +16,8 @@ from client.cohort import Cohort, find_cohort
 from client.outbox import Outbox
 from client.policy import POLICY_FILE, Policy, decide, read_policy
 from shared.canonical import canonical, digest
-from shared.errors import CheckpointError, LedgerError, PolicyRefusal, ProtocolError
+from shared.code import code_digest
+from shared.errors import CheckpointError, LedgerError, PolicyRefusal, ProtocolError, RequestRefused
 from shared.files import write_durably
 from shared.identity import Identity
 from shared.imaging.scan import Role
@@ -46,6 +47,11 @@ class Site:
     def policy(self) -> Policy:
         """The site's policy, read afresh: an edit holds from the next decision on."""
         return read_policy(self.folder / POLICY_FILE)
+
+    @property
+    def witnessed(self) -> Path:
+        """The folder of the checkpoints this site cosigned last."""
+        return self._state / "witnessed"
 
     @property
     def log(self) -> Path:
@@ -124,18 +130,26 @@ class Site:
                 ledger.append(signed)
             return signed
 
+    def refuse(self, run: str, round_: int, reason: str) -> SignedEvent:
+        """Refuse a request that goes beyond what was agreed, as an event of the site's ledger, once."""
+        event = Refuse(run=run, site=self.name, by="site", round=round_, code=RequestRefused.code, reason=reason)
+        signed = SignedEvent.by(self.identity, event)
+        with self._ledger() as ledger:
+            ledger.append_once(signed, lambda known: known == event)
+        return signed
+
     def plan(self, run: str) -> Run:
         """Return the plan that was reserved, as this site keeps it.
 
         Raises:
-            ProtocolError: nothing was reserved: no step may be made.
+            RequestRefused: nothing was reserved: no step may be made.
             CheckpointError: the file is damaged.
         """
         path = self._run_folder(run) / "plan.json"
         try:
             return Run.model_validate_json(path.read_bytes())
         except FileNotFoundError as err:
-            raise ProtocolError(f"run {run} was never reserved here") from err
+            raise RequestRefused(f"run {run} was never reserved here") from err
         except ValueError as err:
             raise CheckpointError(f"{path}: damaged; restore it from a backup or leave the run") from err
 
@@ -143,12 +157,13 @@ class Site:
         """Check, before a round's first private step, that budget for it is set aside.
 
         Raises:
-            ProtocolError: it never was, the run has been settled since, or the cohort is another now.
+            RequestRefused: it never was, or the run has been settled since.
+            ProtocolError: the plan kept or the cohort is another now.
         """
         with self._ledger() as ledger:
             stands = history.standing(ledger.events, run.run)
         if stands is None or not isinstance(stands.event, Reserve):
-            raise ProtocolError(f"run {run.run} is not reserved here, or settled; reserve it before training")
+            raise RequestRefused(f"run {run.run} is not reserved here, or settled; reserve it before training")
         if stands.event.plan != digest(event_bytes(run)):
             raise ProtocolError(f"the plan kept for run {run.run} is not the one reserved; restore it")
         if stands.event.cohort != self.commitment(cohort):
@@ -230,7 +245,7 @@ def _objection(policy: Policy, run: Run, patients: int, past: tuple[Past, ...], 
     if known is not None and isinstance(known.event, Reserve) and known.event.past != past:
         return "the run was settled and other runs were reserved since; start another run"
     try:
-        decide(policy, run, patients, past)
+        decide(policy, run, patients, past, code_digest())
     except PolicyRefusal as err:
         return str(err)
     return ""

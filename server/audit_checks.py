@@ -4,7 +4,6 @@ Every function returns one finding and raises nothing foreseen: what cannot be r
 """
 
 import json
-import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,18 +11,18 @@ from safetensors import SafetensorError, safe_open
 
 from server.dataset_claims import privacy_claims
 from server.dataset_seal import SUMS, seal_faults, sealed_by
-from server.ledger_export import LINES, jsonl
+from server.ledger_export import CHECKPOINT, LINES, jsonl, read_checkpoint
 from server.report import build_report, report_bytes
 from server.report_page import render_page
 from shared.canonical import Json, canonical, digest, digest_arrays
 from shared.errors import WillisError
+from shared.ledger.events import Reserve, Run, Settle
 from shared.ledger.finding import Finding
-from shared.ledger.log import SignedEvent
-from shared.ledger.signed_head import SignedHead
+from shared.ledger.log import SignedEvent, bound, parse
 from shared.ledger.verify_spending import Pricer
-from shared.ledger.view import before_release, head_of, lines_of, view
+from shared.ledger.view import first_release, head_of, lines_of, view
 
-_UNREADABLE = (WillisError, OSError, ValueError, KeyError, TypeError, sqlite3.Error, SafetensorError)
+_UNREADABLE = (WillisError, OSError, ValueError, KeyError, TypeError, SafetensorError)
 
 
 def guarded(check: str, question: Callable[[], Finding]) -> Finding:
@@ -34,20 +33,23 @@ def guarded(check: str, question: Callable[[], Finding]) -> Finding:
         return Finding(check, False, " ".join(str(err).split())[:300] or type(err).__name__)
 
 
-def check_sqlite(run_dir: Path, lines: Sequence[bytes]) -> Finding:
-    """Check that the coordinator's own ledger holds the same entries as the exported one."""
-    check, path = "the coordinator's ledger equals its export", run_dir / "ledger" / "ledger.sqlite"
-    if not path.exists():
-        return Finding(check, None, "ledger.sqlite is not in this copy")
+def check_site(site: Path, events: Sequence[SignedEvent]) -> Finding:
+    """Check that what a hospital's own ledger says of the runs in this one is what this one says it said."""
+    check = f"the ledger says of {site.name} what its own ledger says"
 
     def compare() -> Finding:
-        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            own = [bytes(row[0]) for row in database.execute("SELECT line FROM log ORDER BY id")]
-        finally:
-            database.close()
-        wrong = [f"{len(own)} entries against {len(lines)} exported, or other ones"] * (own != list(lines))
-        return Finding.of(check, wrong, f"{len(own)} entries")
+        path = site / ".willis" / "ledger.jsonl"
+        own = parse(path.read_bytes().splitlines(), str(path))
+        runs = {s.event.run for s in events if isinstance(s.event, Run)}
+        here = [signed for signed in events if bound(signed.event) == site.name]
+        problems = [
+            f"{s.event.type} of {s.event.run[:12]} is missing here"
+            for s in own
+            if isinstance(s.event, Reserve | Settle) and s.event.run in runs and s not in here
+        ]
+        foreign = [s for s in here if s not in own]
+        problems += [f"{s.event.type} is unknown to {site.name}" for s in foreign]
+        return Finding.of(check, problems, f"{len(here)} entries")
 
     return guarded(check, compare)
 
@@ -86,13 +88,13 @@ def check_page(run_dir: Path) -> Finding:
     return guarded(check, compare)
 
 
-def check_seal(dataset: Path, head: SignedHead) -> Finding:
+def check_seal(dataset: Path, key: str) -> Finding:
     """Check every file of the data set against SHA256SUMS, and the signature on it."""
     check = "the data set is complete, unchanged and signed"
 
     def compare() -> Finding:
         faults = seal_faults(dataset)
-        if sealed_by(dataset) != head.public_key:
+        if sealed_by(dataset) != key:
             faults.append("SHA256SUMS is not signed by the coordinator")
         listed = len((dataset / SUMS).read_text().splitlines())
         return Finding.of(check, faults, f"{listed} files")
@@ -100,22 +102,24 @@ def check_seal(dataset: Path, head: SignedHead) -> Finding:
     return guarded(check, compare)
 
 
-def check_release(dataset: Path, events: Sequence[SignedEvent], run: str, head: SignedHead) -> Finding:
+def check_release(dataset: Path, events: Sequence[SignedEvent], run: str, key: str) -> Finding:
     """Check that the data set is one the ledger released, and that it claims what the ledger says."""
     check = "the data set is the one released, and claims what the ledger says"
 
     def compare() -> Finding:
-        seen, known = view(events, run), before_release(events, run)
+        seen = view(events, run)
+        known = list(events[: first_release(seen, len(events))])
+        lines = lines_of(known)
         problems = []
         if digest((dataset / SUMS).read_bytes()) not in {r.manifest for r in seen.releases}:
             problems.append("the ledger has no release of this data set")
-        past = SignedHead.model_validate(_loaded(dataset / "LEDGER.json", drop="run"))
-        if past.head != head_of(known) or past.public_key != head.public_key or not past.is_genuine:
-            problems.append("LEDGER.json is not a signed head of this ledger")
-        if (dataset / LINES).read_bytes() != jsonl(lines_of(known)):
+        then = read_checkpoint(dataset / CHECKPOINT)
+        if then.head != head_of(lines) or not then.is_by(key):
+            problems.append("its checkpoint is not of the ledger as it was before the release")
+        if (dataset / LINES).read_bytes() != jsonl(lines):
             problems.append("ledger.jsonl is not the beginning of this ledger")
         claimed = _loaded(dataset / "dataset_description.json").get("DifferentialPrivacy")
-        if claimed != privacy_claims(view(known, run), past.head):
+        if claimed != privacy_claims(view(known, run), then.head):
             problems.append("dataset_description.json claims another privacy than the ledger gives")
         return Finding.of(check, problems, f"release of {seen.releases[0].cases} cases" if seen.releases else "")
 
@@ -141,9 +145,9 @@ def check_checkpoint(run_dir: Path, events: Sequence[SignedEvent], run: str) -> 
     return guarded(check, compare)
 
 
-def _loaded(path: Path, drop: str = "") -> dict[str, Json]:
-    value = json.loads(path.read_bytes())
-    return {key: item for key, item in value.items() if key != drop}
+def _loaded(path: Path) -> dict[str, Json]:
+    value: dict[str, Json] = json.loads(path.read_bytes())
+    return value
 
 
 def _without_rdp(value: Json) -> Json:

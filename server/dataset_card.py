@@ -7,9 +7,11 @@ from server.dataset_claims import privacy_claims
 from server.dataset_files import LICENCE
 from server.dataset_seal import NAMESPACE
 from server.report_words import NOISE, not_covered, pretraining
+from shared.identity import Identity
 from shared.imaging.scan import Role
-from shared.ledger.release_rules import objections
-from shared.ledger.signed_head import SignedHead
+from shared.ledger.checkpoint import Checkpoint
+from shared.ledger.log import Head
+from shared.ledger.release_rules import kind_of, objections
 from shared.ledger.view import RunView
 from shared.sshsig import principal
 
@@ -21,15 +23,15 @@ _MEANING = {
 }
 
 
-def card(view: RunView, cases: Sequence[Case], head: SignedHead, signer: str) -> str:
+def card(view: RunView, cases: Sequence[Case], checkpoint: Checkpoint, signer: Identity) -> str:
     """Return README.md of a published data set, with a YAML header that dataset hubs read."""
     sections = [
         _header(view),
         _what(view, cases),
-        _privacy(view, head),
+        _privacy(view, checkpoint.head),
         _files(cases),
         _use(),
-        _check(head, signer),
+        _check(checkpoint.head, signer),
     ]
     return "\n".join(sections)
 
@@ -72,7 +74,8 @@ def _header(view: RunView) -> str:
 
 
 def _title(view: RunView) -> str:
-    return f"Synthetic brain images, {view.run.recipe} (Willis run {view.run.run[:12]})"
+    kind = "" if kind_of(view) == "release" else "SIMULATION, not a release: "
+    return f"{kind}Synthetic brain images, {view.run.recipe} (Willis run {view.run.run[:12]})"
 
 
 def _what(view: RunView, cases: Sequence[Case]) -> str:
@@ -98,8 +101,8 @@ Labels are made together with the images by the same generator; nobody has corre
 """
 
 
-def _privacy(view: RunView, head: SignedHead) -> str:
-    claims = privacy_claims(view, head.head)
+def _privacy(view: RunView, head: Head) -> str:
+    claims = privacy_claims(view, head)
     rows, worst = claims["sites"], claims["maximum"]
     assert isinstance(rows, dict)
     table = [f"| {site} | {view.enrolled[site].patients} | {_text(rows[site])} |" for site in rows]
@@ -136,8 +139,8 @@ def _files(cases: Sequence[Case]) -> str:
 
 BIDS-like derivative; images are float32, labels uint8, affines in millimetres. Example: `{first}`.
 `manifest.tsv` and `manifest.json` list every case with its shape, spacing and number of labelled voxels.
-`dataset_description.json` holds the privacy claim for machines. `ledger.jsonl` is the whole log of the run
-up to this release, and `LEDGER.json` its signed head.
+`dataset_description.json` holds the privacy claim for machines. `ledger.jsonl` is the federation's whole log
+up to this release, and `checkpoint` (a C2SP signed note) fixes it.
 """
 
 
@@ -159,8 +162,8 @@ Licence: {LICENCE}, see LICENSE.
 """
 
 
-def _check(head: SignedHead, signer: str) -> str:
-    name = principal(signer)
+def _check(head: Head, signer: Identity) -> str:
+    name = principal(signer.name)
     verify = f"ssh-keygen -Y verify -f allowed_signers -I {name} -n {NAMESPACE} -s SHA256SUMS.sig < SHA256SUMS"
     return f"""## Check it
 
@@ -170,6 +173,6 @@ sha256sum --quiet --strict -c SHA256SUMS
 ```
 
 `allowed_signers` came with the data, so compare its key with one you got from the publisher by other means.
-The ledger had {head.size} entries, hash `{head.hash}`. Public key of the coordinator, in hexadecimal:
-`{head.public_key}`.
+The ledger had {head.size} entries, Merkle root `{head.root}`. Public key of the coordinator, in hexadecimal:
+`{signer.public_key}`.
 """

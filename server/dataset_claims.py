@@ -22,5 +22,5 @@ def privacy_claims(view: RunView, head: Head) -> dict[str, Json]:
         "statement": STATEMENT,
         "noise_source": view.noise_source.value,
         "noise_in_words": NOISE[view.noise_source],
-        "ledger": {"size": head.size, "hash": head.hash},
+        "ledger": {"size": head.size, "root": head.root},
     }

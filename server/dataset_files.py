@@ -7,10 +7,11 @@ from pathlib import Path
 
 from server.dataset_cases import Case
 from server.dataset_claims import privacy_claims
-from server.ledger_export import LINES, jsonl
+from server.ledger_export import CHECKPOINT, LINES, jsonl
 from shared.canonical import Json
 from shared.imaging.scan import Role
-from shared.ledger.signed_head import SignedHead
+from shared.ledger.checkpoint import Checkpoint
+from shared.ledger.release_rules import kind_of
 from shared.ledger.view import RunView
 
 BIDS_VERSION = "1.11.2"
@@ -18,13 +19,13 @@ LICENCE = "CC-BY-4.0"
 _LICENCE_TEXT = (
     "These synthetic images and labels are offered under Creative Commons Attribution 4.0 International\n"
     "(CC-BY-4.0, https://creativecommons.org/licenses/by/4.0/). When you use them, name the run given in\n"
-    "LEDGER.json. The publishing hospitals may choose another licence before they pass the data set on.\n"
+    "dataset_description.json. The publishing hospitals may choose another licence before they pass them on.\n"
 )
 # Root files BIDS does not know; a validator is told to leave them alone.
 _OWN_FILES = (
     "contact-sheet.png",
     "manifest.*",
-    "LEDGER.json",
+    CHECKPOINT,
     LINES,
     "SHA256SUMS*",
     "allowed_signers",
@@ -32,31 +33,34 @@ _OWN_FILES = (
 )
 
 
-def write_files(folder: Path, view: RunView, cases: Sequence[Case], head: SignedHead, lines: list[bytes]) -> None:
+def write_files(
+    folder: Path, view: RunView, cases: Sequence[Case], checkpoint: Checkpoint, lines: list[bytes]
+) -> None:
     """Write every small file but README, SHA256SUMS and what belongs to the seal."""
-    _json(folder / "dataset_description.json", description(view, head))
+    _json(folder / "dataset_description.json", description(view, checkpoint))
     _json(folder / "participants.json", {"synthetic": {"Description": "yes: no such person exists"}})
     _table(folder / "participants.tsv", [("participant_id", "synthetic"), *((c.name, "yes") for c in cases)])
     _json(folder / "manifest.json", [case.row() for case in cases])
     _table(folder / "manifest.tsv", manifest_table(cases))
-    _json(folder / "LEDGER.json", {"run": view.run.run} | head.model_dump())
+    (folder / CHECKPOINT).write_text(checkpoint.text, encoding="utf-8")
     (folder / LINES).write_bytes(jsonl(lines))
     (folder / "LICENSE").write_text(_LICENCE_TEXT)
     (folder / ".bidsignore").write_text("\n".join(_OWN_FILES) + "\n")
 
 
-def description(view: RunView, head: SignedHead) -> dict[str, Json]:
+def description(view: RunView, checkpoint: Checkpoint) -> dict[str, Json]:
     """Return dataset_description.json; `Synthetic` and `DifferentialPrivacy` are Willis' own keys."""
     run = view.run
+    kind = "Synthetic" if kind_of(view) == "release" else "SIMULATION, not a release: synthetic"
     about = f"run {run.run}: recipe {run.recipe}, variant {run.variant}, preset {run.preset}"
     return {
-        "Name": f"Synthetic {run.recipe} (Willis run {run.run[:12]})",
+        "Name": f"{kind} {run.recipe} (Willis run {run.run[:12]})",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "License": LICENCE,
         "GeneratedBy": [{"Name": "willis", "Version": version("willis"), "Description": about}],
         "Synthetic": True,
-        "DifferentialPrivacy": privacy_claims(view, head.head),
+        "DifferentialPrivacy": privacy_claims(view, checkpoint.head),
     }
 
 

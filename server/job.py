@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.canonical import canonical, digest
+from shared.code import code_digest
 from shared.ledger.events import Enrol, Run
 from shared.privacy.accounting import noise_multiplier_for
 from shared.privacy.events import NoiseSource, NonPrivate, SampledGaussian, Spending
@@ -56,10 +57,11 @@ def plan(job: Job, recipe: Recipe, enrolled: Sequence[Enrol]) -> Run:
         noise_source=job.noise_source,
         public_seed=job.public_seed,
         pretrained_on=recipe.pretraining if job.pretrain else "",
+        code=code_digest(),
     )
 
 
 def run_id(job: Job, enrolled: Sequence[Enrol]) -> str:
-    """Return the run's name: a digest of what was asked, of whom."""
+    """Return the run's name: a digest of what was asked, of whom, and of the code that answers."""
     who = [e.model_dump(mode="json") for e in enrolled]
-    return digest(canonical({"job": job.model_dump(mode="json"), "sites": who}))[:16]
+    return digest(canonical({"code": code_digest(), "job": job.model_dump(mode="json"), "sites": who}))[:16]

@@ -1,27 +1,26 @@
-"""The ledger as plain files: `ledger.jsonl`, a line an entry, and `head.json`, the coordinator's signed head.
-
-These two are what an auditor gets; the SQLite file beside them is the coordinator's own.
-"""
+"""The ledger as plain files, as an auditor gets it: entries, the coordinator's checkpoint, the witnesses' one."""
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from shared.canonical import canonical
 from shared.errors import LedgerError
 from shared.files import write_durably
 from shared.identity import Identity
-from shared.ledger.signed_head import SignedHead
+from shared.ledger.checkpoint import Checkpoint, parse_checkpoint
 from shared.ledger.store import LedgerStore
 
-LINES, HEAD = "ledger.jsonl", "head.json"
+LINES = "ledger.jsonl"  # one entry a line
+CHECKPOINT = "checkpoint"  # of exactly these entries, signed by the coordinator
+WITNESSED = "witnessed"  # an earlier or equal checkpoint, cosigned by hospitals
 
 
-def export_ledger(store: LedgerStore, folder: Path, coordinator: Identity) -> None:
-    """Write `ledger.jsonl` and `head.json` of `store` into `folder`, the head last."""
+def export_ledger(
+    store: LedgerStore, folder: Path, coordinator: Identity, witnessed: Checkpoint | None = None
+) -> None:
+    """Write the files of `store` into `folder`, the checkpoint last."""
     write_durably(folder / LINES, jsonl(store.lines))
-    head = SignedHead.by(coordinator, store.head)
-    write_durably(folder / HEAD, canonical(head.model_dump()) + b"\n")
+    if witnessed is not None:
+        write_durably(folder / WITNESSED, witnessed.text.encode())
+    write_durably(folder / CHECKPOINT, Checkpoint.by(coordinator, store.head).text.encode())
 
 
 def jsonl(lines: list[bytes]) -> bytes:
@@ -35,26 +34,26 @@ def read_lines(folder: Path) -> list[bytes]:
     Raises:
         LedgerError: it is missing, or does not end with a line's end.
     """
-    path = folder / LINES
-    try:
-        data = path.read_bytes()
-    except OSError as err:
-        raise LedgerError(f"{path}: cannot be read ({err.strerror}); resume the run, which writes it") from err
+    data = _read(folder / LINES)
     if not data.endswith(b"\n"):
-        raise LedgerError(f"{path}: the last line is cut off; export the ledger again")
+        raise LedgerError(f"{folder / LINES}: the last line is cut off; export the ledger again")
     return data[:-1].split(b"\n")
 
 
-def read_head(folder: Path) -> SignedHead:
-    """Return the head in `folder`, its signature not yet checked.
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Return the checkpoint in a file, its signatures not yet checked.
 
     Raises:
-        LedgerError: it is missing or is not a signed head.
+        LedgerError: it is missing or is not a checkpoint.
     """
-    path = folder / HEAD
     try:
-        return SignedHead.model_validate_json(path.read_bytes())
+        return parse_checkpoint(_read(path).decode(), str(path))
+    except UnicodeDecodeError as err:
+        raise LedgerError(f"{path}: not a signed checkpoint; get it again") from err
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as err:
         raise LedgerError(f"{path}: cannot be read ({err.strerror}); resume the run, which writes it") from err
-    except ValidationError as err:
-        raise LedgerError(f"{path}: not a signed head; export the ledger again") from err

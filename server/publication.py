@@ -16,62 +16,76 @@ from server.dataset_cases import check_cases, write_cases
 from server.dataset_files import write_files
 from server.dataset_seal import seal, seal_faults, sealed_by
 from server.ledger_export import export_ledger
-from server.report import write_report
+from server.recorder import Recorder
+from server.report import disagreements_or_none, write_report
+from server.run_folder import RunFolder
 from shared.canonical import digest
 from shared.errors import PublicationRefused
 from shared.identity import Identity
 from shared.imaging.scan import Scan
+from shared.ledger.checkpoint import Checkpoint
 from shared.ledger.events import Event, Release
-from shared.ledger.log import SignedEvent
-from shared.ledger.release_rules import objections
-from shared.ledger.signed_head import SignedHead
+from shared.ledger.release_rules import kind_of, objections
 from shared.ledger.store import LedgerStore
-from shared.ledger.verify import verify_run
-from shared.ledger.view import before_release, head_of, only_run, view
+from shared.ledger.verify import verify_runs
+from shared.ledger.verify_spending import composed
+from shared.ledger.view import RunView, first_release, head_of, view
 
 
-def publish(run_dir: Path, out: Path, scans: Iterable[Scan], *, coordinator: Identity, store: LedgerStore) -> Path:
-    """Write, check, record and sign the data set `out` of the run in `run_dir`; return `out`.
+def publish(folder: RunFolder, out: Path, scans: Iterable[Scan], *, store: LedgerStore) -> Path:
+    """Write, check, record and sign the data set `out` of a run; return `out`.
 
     Raises:
         PublicationRefused: the run or a case may not be published, or `out` exists; says what to do.
         LedgerError: the ledger could not be read or written.
     """
-    run = only_run(store.events)
+    run, coordinator = folder.plan().run, folder.home.identity
     seen = view(store.events, run)
-    # A ledger that contradicts itself is refused, whatever the rules make of it.
-    reasons = objections(seen) or [f.detail for f in verify_run(store.events, run) if f.passed is False]
-    if reasons:
+    if reasons := _reasons_against(seen):
         raise PublicationRefused(f"run {run[:12]} may not be published: {'; '.join(reasons)}")
-    with _whole_or_nothing(out) as folder:
-        cases = write_cases(folder, scans, prefix="syn", description=f"SYNTHETIC willis {run[:12]}")
+    kind = kind_of(seen)
+    with _whole_or_nothing(out) as partial:
+        mark = "SYNTHETIC" if kind == "release" else "SIMULATION, NOT A RELEASE"
+        cases = write_cases(partial, scans, prefix="syn", description=f"{mark} willis {run[:12]}")
         # Referring to the log as it was before any release keeps the bytes equal when publishing is repeated.
-        known = before_release(store.events, run)
-        head = SignedHead.by(coordinator, head_of(known))
-        write_files(folder, seen, cases, head, store.lines[: len(known)])
-        (folder / "README.md").write_text(card(seen, cases, head, coordinator.name), encoding="utf-8")
-        sums = seal(folder, coordinator)
-        check_cases(folder, cases)
-        _check_seal(folder, coordinator)
-        _record(store, Release(run=run, cases=len(cases), manifest=digest(sums)), coordinator)
-        export_ledger(store, run_dir / "ledger", coordinator)
-        write_report(run_dir)
+        lines = store.lines[: first_release(seen, len(store.lines))]
+        checkpoint = Checkpoint.by(coordinator, head_of(lines))
+        write_files(partial, seen, cases, checkpoint, lines)
+        text = card(seen, cases, checkpoint, coordinator)
+        (partial / "README.md").write_text(text, encoding="utf-8")
+        sums = seal(partial, coordinator)
+        check_cases(partial, cases)
+        _check_seal(partial, coordinator)
+        _record(store, Release(run=run, kind=kind, cases=len(cases), manifest=digest(sums)), coordinator)
+        export_ledger(store, folder.ledger, coordinator)
+        write_report(folder.path)
     return out
 
 
-def write_unsafe_samples(run_dir: Path, out: Path, scans: Iterable[Scan], *, store: LedgerStore) -> Path:
+def write_unsafe_samples(folder: RunFolder, out: Path, scans: Iterable[Scan], *, store: LedgerStore) -> Path:
     """Write samples that may not be published, marked so in every name and header; return `out`.
 
     Raises:
         PublicationRefused: a case is damaged, or `out` exists.
     """
-    seen = view(store.events, only_run(store.events))
-    with _whole_or_nothing(out) as folder:
+    seen = view(store.events, folder.plan().run)
+    with _whole_or_nothing(out) as partial:
         text = f"NOT PRIVATE - NOT FOR PUBLICATION willis {seen.run.run[:12]}"
-        cases = write_cases(folder, scans, prefix="unsafe", description=text)
-        (folder / "README.md").write_text(unsafe_card(seen, run_dir.name), encoding="utf-8")
-        check_cases(folder, cases)
+        cases = write_cases(partial, scans, prefix="unsafe", description=text)
+        (partial / "README.md").write_text(unsafe_card(seen, folder.path.name), encoding="utf-8")
+        check_cases(partial, cases)
     return out
+
+
+def _reasons_against(seen: RunView) -> list[str]:
+    """Return why a run may not be published: the rules, a ledger that contradicts itself, accountants that do."""
+    found = objections(seen) or [f.detail for f in verify_runs([seen]) if f.passed is False]
+    if found:
+        return found
+    disagree = disagreements_or_none()
+    if disagree is None:
+        return ["Opacus, whose accountants check the cost, is not installed; install it and publish again"]
+    return [why for site in seen.reserves for why in disagree(composed(seen, site), seen.run.delta)]
 
 
 def _record(store: LedgerStore, release: Release, coordinator: Identity) -> None:
@@ -81,7 +95,7 @@ def _record(store: LedgerStore, release: Release, coordinator: Identity) -> None
         key = (release.run, release.manifest)
         return isinstance(known, Release) and (known.run, known.manifest) == key
 
-    store.append_once(SignedEvent(event=release, signer=coordinator.name), same)
+    Recorder(store, coordinator)(release, same)
 
 
 def _check_seal(folder: Path, coordinator: Identity) -> None:

@@ -6,6 +6,7 @@ compare. No ε stands in it without its δ, unit, relation and accountant (`serv
 
 import math
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from server import report_words as words
@@ -14,13 +15,14 @@ from server.ledger_export import read_lines
 from server.report_page import render_page
 from server.report_sites import composition_rows, site_figures, split_past
 from server.report_summary import costliest, summary, total
+from server.run_folder import RunFolder
 from shared.canonical import Json, canonical
 from shared.files import write_durably
 from shared.ledger.events import Past
 from shared.ledger.log import SignedEvent, parse
 from shared.ledger.release_rules import objections
-from shared.ledger.verify_spending import Pricer
-from shared.ledger.view import RunView, head_of, only_run, view
+from shared.ledger.verify_spending import Disagreements, Pricer
+from shared.ledger.view import RunView, head_of, lines_of, view
 from shared.privacy.accounting import PrivacyCost, cost
 
 Report = dict[str, Json]
@@ -37,14 +39,14 @@ def build_report(events: Sequence[SignedEvent], run: str, second: Pricer | None 
         LedgerError: the ledger has no such run.
     """
     seen = view(events, run)
-    head = head_of(events)
+    head = head_of(lines_of(events))
     holds = seen.is_private and seen.is_patient_level
     sites = [site_figures(seen, site, second) for site in seen.reserves]
     rows = [row for site in seen.reserves for row in composition_rows(seen, site, second)]
     apart = _apart(seen)
     return {
         "format": FORMAT,
-        "ledger": {"size": head.size, "hash": head.hash},
+        "ledger": {"size": head.size, "root": head.root},
         "run": _run(seen),
         "status": {"name": seen.status.value, "text": words.STATUS[seen.status]},
         "warnings": words.warnings(seen, _crossed(seen)),
@@ -70,10 +72,11 @@ def write_report(run_dir: Path) -> Path:
     """Make RUN/report/report.json and index.html from RUN/ledger; return the page.
 
     Raises:
-        LedgerError: the ledger is missing, damaged, or does not hold exactly one run.
+        LedgerError: the ledger is missing, damaged, or does not hold the run.
     """
-    events = parse(read_lines(run_dir / "ledger"), str(run_dir / "ledger"))
-    report = build_report(events, only_run(events), second_opinion())
+    folder = RunFolder(run_dir)
+    events = parse(read_lines(folder.ledger), str(folder.ledger))
+    report = build_report(events, folder.plan().run, second_opinion())
     write_durably(run_dir / "report" / "report.json", report_bytes(report))
     page = run_dir / "report" / "index.html"
     write_durably(page, render_page(report).encode())
@@ -83,6 +86,13 @@ def write_report(run_dir: Path) -> Path:
 def report_bytes(report: Report) -> bytes:
     """Return the bytes of report.json."""
     return canonical(report) + b"\n"
+
+
+def disagreements_or_none() -> Disagreements | None:
+    """Return the rule by which accountants must agree, or None where Opacus is not installed."""
+    from shared.privacy.agreement import disagreements
+
+    return disagreements if find_spec("opacus") else None
 
 
 def second_opinion() -> Pricer | None:

@@ -143,7 +143,7 @@ each</dd>
 <dt>Pre-trained on</dt><dd>{{ r.run.pretrained_on }}</dd>
 <dt>Public seed</dt><dd>{{ r.run.public_seed }}</dd>
 <dt>Model after the last round</dt><dd><code>{{ r.run.model or "none" }}</code></dd>
-<dt>Ledger</dt><dd>{{ r.ledger.size }} entries, hash <code>{{ r.ledger.hash }}</code></dd>
+<dt>Ledger</dt><dd>{{ r.ledger.size }} entries, Merkle root <code>{{ r.ledger.root }}</code></dd>
 </dl>
 {% if r.releases %}
 <h3>Released</h3>

@@ -23,6 +23,7 @@ from shared.errors import ProtocolError, QuorumError
 from shared.ledger.events import Refuse, Run
 from shared.messages import (
     TRAIN,
+    EventReply,
     Failure,
     TrainRequest,
     UpdateReply,
@@ -139,7 +140,7 @@ class Rounds:
         try:
             reply = unpack(content, UpdateReply)
         except ProtocolError:
-            raise ProtocolError(unpack(content, Failure).sentence) from None
+            raise ProtocolError(_declined(content)) from None
         arrays = unpack_arrays(content)
         check(reply, arrays, expected)
         average.add(arrays, member.enrol.patients)
@@ -164,3 +165,12 @@ class Rounds:
         # Each site's sum carries the noise once; weights N_i cancel the divisor q·N_i.
         steps = math.sqrt(self._run.steps_per_round)
         return one_sum * math.sqrt(len(accepted)) / (mechanism.sampling_rate * patients * steps)
+
+
+def _declined(content: RecordDict) -> str:
+    """Return why a site sent no update: its signed refusal of the request, or one of the fixed sentences."""
+    try:
+        event = unpack(content, EventReply).signed.event
+    except ProtocolError:
+        return unpack(content, Failure).sentence
+    return f"the site refuses: {event.reason}" if isinstance(event, Refuse) else "the site answered something else"

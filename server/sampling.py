@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from server.coordinator import RunFolder, load_model
+from server.coordinator import load_model
 from server.publication import publish, write_unsafe_samples
+from server.run_folder import RunFolder
 from shared.errors import PublicationRefused, UsageError
 from shared.privacy.randomness import derive_seed
 
@@ -24,11 +25,11 @@ def draw_more(run_dir: Path, out: Path, *, count: int, seed: int, source: str, u
         kind = "is private" if unsafe else "has no noise and may not be published"
         raise PublicationRefused(f"{run_dir}: the run {kind}; {remedy}")
     cases = recipe.sample(model, count, derive_seed(seed, "sample", run.run), source)
-    ledger = folder.open_ledger()
+    ledger = folder.home.open_ledger()
     try:
         if unsafe:
-            write_unsafe_samples(run_dir, out, cases, store=ledger)
+            write_unsafe_samples(folder, out, cases, store=ledger)
         else:
-            publish(run_dir, out, cases, coordinator=folder.identity, store=ledger)
+            publish(folder, out, cases, store=ledger)
     finally:
         ledger.close()

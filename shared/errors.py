@@ -47,6 +47,12 @@ class ProtocolError(WillisError):
     code = "protocol"
 
 
+class RequestRefused(ProtocolError):
+    """A site refuses a request that goes beyond what it agreed to; the text holds public facts only."""
+
+    code = "request"
+
+
 class QuorumError(WillisError):
     """Too few sites sent an update that passed the gate."""
 

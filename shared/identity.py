@@ -56,8 +56,16 @@ class Identity:
 def verify(public_key: str, purpose: str, message: bytes, signature: str) -> bool:
     """Return whether `signature` of `message` for `purpose` was made with the key behind `public_key`."""
     try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
-        key.verify(bytes.fromhex(signature), _domain(purpose, message))
+        value = bytes.fromhex(signature)
+    except ValueError:
+        return False
+    return verify_framed(public_key, _domain(purpose, message), value)
+
+
+def verify_framed(public_key: str, message: bytes, signature: bytes) -> bool:
+    """Return whether `signature` is of exactly these bytes, which name their own purpose."""
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)).verify(signature, message)
     except (ValueError, InvalidSignature):
         return False
     return True

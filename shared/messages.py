@@ -6,13 +6,13 @@ body, because Flower's own node signature covers only a time stamp.
 """
 
 from collections.abc import Mapping
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from shared.canonical import canonical, digest_arrays
@@ -22,6 +22,7 @@ from shared.ledger.events import Run
 from shared.ledger.log import SignedEvent
 
 ENROL, RESERVE, TRAIN, SETTLE = "query.enrol", "query.reserve", "train", "query.settle"
+WITNESS = "query.witness"
 UPDATE_PURPOSE = "update"
 _JSON, _ARRAYS = "willis", "arrays"
 
@@ -62,6 +63,23 @@ class SettleRequest(Body):
     """Asks what was really executed."""
 
     run: str
+
+
+class WitnessRequest(Body):
+    """Asks a site to cosign the ledger's checkpoint, with a proof that it grew from one of size `old_size`."""
+
+    coordinator: str = Field(pattern=r"^[0-9a-f]{64}$")  # public key
+    checkpoint: str  # a signed note (`shared.ledger.checkpoint`)
+    old_size: int
+    proof: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...]  # a consistency proof
+
+
+class WitnessReply(Body):
+    """A cosignature; or, when the proof starts elsewhere, the size of the checkpoint the site keeps."""
+
+    size: int
+    name: str
+    signature: str  # hexadecimal; "" when only the size is told
 
 
 class EventReply(Body):

@@ -8,6 +8,7 @@ import click
 _EPILOG = """\b
 Sites are the folders of DIR that hold a cohort: DIR/<site>/sub-<patient>/anat/... or DIR/<site>/cohort.csv.
 What a site allows is in DIR/<site>/policy.toml (made on first use); what it spent is in DIR/<site>/.willis.
+The coordinator's key and the ledger of all runs are in DIR/.federation.
 
 \b
 Examples:
@@ -28,7 +29,17 @@ Examples:
 )
 @click.option("--preset", default="small", show_default=True, help="small: a laptop; paper: the paper's sizes.")
 @click.option("--epsilon", type=float, help="Most the run may cost any patient, at --delta, add/remove, by PLD.")
-@click.option("--delta", type=float, default=1e-5, show_default=True)
+@click.option("--delta", type=float, help="δ of the federation, fixed by its first run; 1e-5 when not given.")
+@click.option(
+    "--overlap",
+    type=click.IntRange(min=1),
+    help="At how many sites one patient may be; fixed by the federation's first run, 1 when not given.",
+)
+@click.option(
+    "--federation",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The coordinator's home: its key and the ledger of all runs.  [default: DIR/.federation]",
+)
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds; the recipe's default when not given.")
 @click.option(
     "--seed",
@@ -52,7 +63,9 @@ def simulate(
     cohorts: Path | None,
     preset: str,
     epsilon: float | None,
-    delta: float,
+    delta: float | None,
+    overlap: int | None,
+    federation: Path | None,
     rounds: int | None,
     seed: int | None,
     engine: Literal["embedded", "ray"],
@@ -72,5 +85,18 @@ def simulate(
         return
     if cohorts is None:
         raise click.UsageError("Missing option '--cohorts': the folder of the hospitals' folders.")
-    asked = Asked(recipe, variant, preset, epsilon, delta, rounds, seed, pretrain, count, unsafe_non_private)
+    asked = Asked(
+        recipe,
+        variant,
+        preset,
+        epsilon,
+        delta,
+        rounds,
+        seed,
+        pretrain,
+        count,
+        unsafe_non_private,
+        overlap,
+        federation,
+    )
     start_run(out, cohorts, asked, engine)

@@ -14,7 +14,8 @@ from flwr.clientapp import ClientApp
 
 from client.app import build_app as build_client
 from server.app import build_app as build_server
-from server.coordinator import RunFolder, conduct
+from server.coordinator import conduct
+from server.run_folder import RunFolder
 from shared.errors import UsageError
 from shared.recipes.base import Progress
 from simulations.embedded import EmbeddedGrid

@@ -12,13 +12,15 @@ from client.app import records_of
 from client.cohort import find_cohort, is_site
 from client.policy import POLICY_FILE, read_policy
 from client.site import Site
-from server.coordinator import RunFolder, load_model
+from server.coordinator import load_model
+from server.home import Home
 from server.job import Job, plan
 from server.publication import publish
 from server.report import write_report
-from shared.errors import CohortError, LedgerError, PolicyRefusal, UsageError
+from server.run_folder import RunFolder
+from shared.errors import CohortError, PolicyRefusal, UsageError
 from shared.files import write_durably
-from shared.ledger.events import Enrol
+from shared.ledger.view import views
 from shared.privacy.events import NoiseSource
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import Progress, Recipe
@@ -26,17 +28,19 @@ from shared.recipes.catalogue import load
 from simulations.bars import bars
 from simulations.engines import Engine, run_engine
 
+HOME = ".federation"  # the coordinator's home beside the cohorts of a simulation
 MAX_EPSILON = 100.0  # more protects nobody, and takes the accountant gigabytes to say so
 POLICY = """\
 # What this site allows; edit freely, it wins over anything a coordinator asks.
 # Written by `willis simulate`: generous, because everything stays on one machine.
 max_epsilon = 20.0          # over all runs that use this cohort: patient, add/remove, PLD
-delta = 1e-5                # at this delta
+delta = {delta:g}               # at this delta; runs with another are refused
 min_noise_multiplier = 0.3
 min_patients = 3
-recipes = []                # empty: any
+recipes = []                # empty: any; likewise presets, queries, code
 allow_seeded_noise = true   # a real hospital says false
 allow_non_private = true    # a real hospital says false
+allow_patch_unit = true     # a real hospital says false
 """
 
 
@@ -48,12 +52,14 @@ class Asked:
     variant: str | None
     preset: str
     epsilon: float | None
-    delta: float
+    delta: float | None  # None: the federation's
     rounds: int | None
     seed: int | None
     pretrain: str | None
     count: int
     unsafe_non_private: bool
+    overlap: int | None  # None: the federation's
+    federation: Path | None  # None: beside the cohorts
 
 
 class _Simulation(BaseModel):
@@ -61,7 +67,6 @@ class _Simulation(BaseModel):
 
     cohorts: Path
     seed: int | None
-    coordinator: str  # public key, so that a key lost later is not replaced in silence
 
 
 def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine) -> None:
@@ -70,12 +75,17 @@ def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine) -> None:
     folder = RunFolder(out)
     _check_empty(out)
     sites = find_sites(cohorts)
-    job = _job(asked, recipe, sites=len(sites))
+    home = Home(asked.federation or cohorts / HOME)
+    if asked.delta is not None and not 0 < asked.delta < 1:
+        raise UsageError(f"--delta {asked.delta:g}: choose a number between 0 and 1, such as 1e-5")
+    delta, overlap = home.agree(asked.delta, asked.overlap)
+    job = _job(asked, recipe, sites=len(sites), delta=delta)
     plan(job, recipe, [])  # a target out of reach is refused before anything is read or written
     with bars() as progress:
-        _check_cohorts(sites, recipe, job, progress)
-        folder.begin(job)
-        kept = _Simulation(cohorts=cohorts.resolve(), seed=asked.seed, coordinator=folder.identity.public_key)
+        _check_cohorts(sites, recipe, job, overlap, progress)
+        home.found(delta, overlap)
+        folder.begin(job, home.path)
+        kept = _Simulation(cohorts=cohorts.resolve(), seed=asked.seed)
         write_durably(_kept_file(out), kept.model_dump_json(indent=2).encode() + b"\n")
         _conduct(folder, job, kept, engine, progress)
     _say_what_next(out, job)
@@ -90,8 +100,9 @@ def resume_run(out: Path, engine: Engine) -> None:
     except (OSError, ValueError) as err:
         raise UsageError(f"{_kept_file(out)}: missing or damaged; restore it, it holds the seed") from err
     _check_resumable(folder, job, kept)
+    _, overlap = folder.home.agree(None, None)
     with bars() as progress:
-        _check_cohorts(find_sites(kept.cohorts), load(job.recipe, job.variant, job.preset), job, progress)
+        _check_cohorts(find_sites(kept.cohorts), load(job.recipe, job.variant, job.preset), job, overlap, progress)
         _conduct(folder, job, kept, engine, progress)
     _say_what_next(out, job)
 
@@ -126,25 +137,21 @@ def _check_resumable(folder: RunFolder, job: Job, kept: _Simulation) -> None:
     Raises:
         WillisError: naming what is missing or has changed; nothing has been written.
     """
-    key = folder.path / "coordinator.key"
-    if not key.exists() or folder.identity.public_key != kept.coordinator:
-        raise UsageError(f"{key}: missing or another; restore it from a copy: the run is signed with it")
-    if not folder.ledger_file.exists():
-        if folder.checkpoints.exists():
-            raise LedgerError(
-                f"{folder.ledger_file}: missing, and the run has checkpoints; restore it from a copy"
-            )
-        return  # interrupted before any site enrolled
-    ledger = folder.open_ledger()
-    enrolled = {s.event.site: s.event for s in ledger.events if isinstance(s.event, Enrol)}
+    folder.home.terms()
+    if not folder.plan_file.exists():
+        return  # interrupted before any site was asked to reserve
+    run = folder.plan()
+    ledger = folder.home.open_ledger()
+    seen = views(ledger.events).get(run.run)
     ledger.close()
+    enrolled = seen.enrolled if seen else {}  # those that answered the call to reserve
     sites = {path.name: Site(path) for path in find_sites(kept.cohorts)}
     if len(sites) != job.sites or not enrolled.keys() <= sites.keys():
         began = ", ".join(sorted(enrolled))
         raise CohortError(
             f"{kept.cohorts}: {len(sites)} sites, and the run began with {job.sites} ({began}); restore them"
         )
-    roles = load(job.recipe, job.variant, job.preset).roles
+    roles = load(run.recipe, run.variant, run.preset).roles
     for name, event in enrolled.items():
         cohort = sites[name].cohort(roles)
         if sites[name].commitment(cohort) != event.cohort:
@@ -152,14 +159,12 @@ def _check_resumable(folder: RunFolder, job: Job, kept: _Simulation) -> None:
             raise CohortError(f"{cohort.folder}: {msg}; restore them, or start another run")
 
 
-def _job(asked: Asked, recipe: Recipe, sites: int) -> Job:
+def _job(asked: Asked, recipe: Recipe, sites: int, delta: float) -> Job:
     if asked.unsafe_non_private == (asked.epsilon is not None):
         raise UsageError("give either --epsilon or --unsafe-non-private: noise is a choice made by name")
     if asked.epsilon is not None and not 0 < asked.epsilon <= MAX_EPSILON:
         remedy = f"choose a number above 0 and at most {MAX_EPSILON:g}, or --unsafe-non-private by name"
         raise UsageError(f"--epsilon {asked.epsilon:g}: {remedy}")
-    if not 0 < asked.delta < 1:
-        raise UsageError(f"--delta {asked.delta:g}: choose a number between 0 and 1, such as 1e-5")
     seeded = asked.seed is not None
     pretrain = {"phantoms": True, "none": False, None: asked.preset == "small"}[asked.pretrain]
     return Job(
@@ -167,7 +172,7 @@ def _job(asked: Asked, recipe: Recipe, sites: int) -> Job:
         variant=recipe.variant,
         preset=recipe.preset,
         epsilon=asked.epsilon,
-        delta=asked.delta,
+        delta=delta,
         rounds=asked.rounds or recipe.schedule.rounds,
         sites=sites,
         noise_source=NoiseSource.SEEDED if seeded else NoiseSource.SYSTEM,
@@ -179,20 +184,21 @@ def _job(asked: Asked, recipe: Recipe, sites: int) -> Job:
     )
 
 
-def _check_cohorts(sites: Sequence[Path], recipe: Recipe, job: Job, progress: Progress) -> None:
+def _check_cohorts(sites: Sequence[Path], recipe: Recipe, job: Job, overlap: int, progress: Progress) -> None:
     """Read every cohort before anything starts, so that errors name files here, where a person may see them."""
-    seen: dict[str, Path] = {}
+    seen: dict[str, list[Path]] = {}
     for done, site in enumerate(sites):
         progress("reading cohorts", done, len(sites))
         for patient in find_cohort(site, recipe.roles).ids:
-            if patient in seen:
+            at = seen.setdefault(patient, [])
+            at.append(site)
+            if len(at) > overlap:
                 raise CohortError(
-                    f"patient {patient} is at two sites, {seen[patient]} and {site}; keep it at one, "
-                    "or its privacy cost would be counted once and spent twice"
+                    f"patient {patient} is at {len(at)} sites, {' and '.join(map(str, at))}, and the federation "
+                    f"counts on {overlap}; keep it at one, or found a federation with --overlap {len(at)}"
                 )
-            seen[patient] = site
         if not (site / POLICY_FILE).exists():
-            write_durably(site / POLICY_FILE, POLICY.encode())
+            write_durably(site / POLICY_FILE, POLICY.format(delta=job.delta).encode())
         read_policy(site / POLICY_FILE)
         Site(site).check_state()
         records_of(site, job.recipe, job.variant, job.preset, job.public_seed)
@@ -210,8 +216,8 @@ def _conduct(folder: RunFolder, job: Job, kept: _Simulation, engine: Engine, pro
     if job.epsilon is not None and not (folder.path / "dataset").exists():
         recipe, model, run = load_model(folder)
         cases = recipe.sample(model, job.cases, derive_seed(run.public_seed, "dataset"))
-        ledger = folder.open_ledger()
-        publish(folder.path, folder.path / "dataset", cases, coordinator=folder.identity, store=ledger)
+        ledger = folder.home.open_ledger()
+        publish(folder, folder.path / "dataset", cases, store=ledger)
         ledger.close()
     progress("report", 1, 1)
 

@@ -1,8 +1,8 @@
-"""What a ledger records: frozen events, each bound to the one who answers for it.
+"""What a ledger records: frozen events, each signed by the one who answers for it.
 
-Site events (enrol, reserve, refuse, settle) carry the site's signature; coordinator events (run, round,
-release) are covered by the coordinator's signature of the ledger head. No event holds a time: order is the
-index, and the same seeds give the same bytes. The rules of evolution are those of `shared.privacy.events`.
+Sites sign what they enrol with, reserve, refuse and settle; the coordinator signs the rest. No event holds a
+time: order is the index, and the same seeds give the same bytes. The rules of evolution are those of
+`shared.privacy.events`.
 """
 
 from typing import Annotated, Literal
@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from shared.privacy.events import NoiseSource, Spending
+
+QUERY_PREFIX = "query-"  # of recipes that measure: a query is a run whose release is its answer
 
 
 class _Frozen(BaseModel):
@@ -21,6 +23,16 @@ class Cap(_Frozen):
 
     epsilon: float = Field(gt=0)
     delta: float = Field(gt=0, lt=1)
+    order: float = Field(gt=1)  # of the Rényi filter that admits runs chosen after others were seen
+
+
+class Federation(_Frozen):
+    """The first entry of a coordinator's ledger: who keeps it, and the terms of every run in it."""
+
+    type: Literal["federation"] = "federation"
+    public_key: str  # of the coordinator, Ed25519, hexadecimal
+    delta: float = Field(gt=0, lt=1)  # one δ for all runs, so that their costs can be compared and added up
+    overlap: int = Field(ge=1)  # m: at how many of the sites one patient may be
 
 
 class Enrol(_Frozen):
@@ -51,6 +63,12 @@ class Run(_Frozen):
     noise_source: NoiseSource
     public_seed: int  # initial weights, latents, patches, phantoms: no privacy rests on it
     pretrained_on: str  # "" or the public data the initial weights come from
+    code: str  # digest of the code the coordinator runs (`shared.code`); sites run the same or refuse
+
+    @property
+    def is_query(self) -> bool:
+        """Whether the run measures something on patients, noised, instead of training on them."""
+        return self.recipe.startswith(QUERY_PREFIX)
 
 
 class Past(_Frozen):
@@ -112,14 +130,26 @@ class Settle(_Frozen):
 
 
 class Release(_Frozen):
-    """A data set was published."""
+    """A data set was published, or, from seeded noise, written as a simulation: never a real release."""
 
     type: Literal["release"] = "release"
     run: str
+    kind: Literal["release", "simulation"]
     cases: int = Field(ge=1)
     manifest: str  # digest of the data set's SHA256SUMS
 
 
-Event = Annotated[Enrol | Run | Reserve | Refuse | Round | Settle | Release, Field(discriminator="type")]
+class Incident(_Frozen):
+    """Something a reader of the report should know: a witness that refused, a lost answer, a bug found later."""
+
+    type: Literal["incident"] = "incident"
+    run: str
+    text: str
+
+
+Event = Annotated[
+    Federation | Enrol | Run | Reserve | Refuse | Round | Settle | Release | Incident,
+    Field(discriminator="type"),
+]
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 SITE_EVENTS = (Enrol, Reserve, Refuse, Settle)

@@ -1,32 +1,37 @@
-"""The append-only log, as pure functions of bytes: entries, their hash chain, the signed head.
+"""The append-only log, as pure functions of bytes: entries, their signatures, the Merkle tree over them.
 
-An entry is one line of canonical JSON: {event, index, previous, signature, signer}. `previous` is the SHA-256
-of the line before, so that the head (number of lines, hash of the last) fixes the whole history.
+An entry is one line of canonical JSON: {event, index, signature, signer, version}. The root of the tree over
+the lines (`shared.ledger.merkle`) fixes the whole history; a coordinator signs it as a checkpoint.
+
+How the format may evolve: `version` names the form of the line and of every event in it. A reader refuses
+versions and event types it does not know; it never skips them.
 """
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.canonical import canonical, digest
+from shared.canonical import canonical
 from shared.errors import LedgerError
 from shared.identity import Identity, verify
-from shared.ledger.events import SITE_EVENTS, Enrol, Event, Refuse
+from shared.ledger.events import SITE_EVENTS, Enrol, Event, Federation, Refuse
+from shared.ledger.merkle import EMPTY, Frontier, leaf_hash
 
-GENESIS = "0" * 64
+VERSION = 1
+COORDINATOR = "coordinator"
 EVENT_PURPOSE = "event"
-HEAD_PURPOSE = "ledger-head"
 
 
 class SignedEvent(BaseModel):
-    """An event and the signature of its site; coordinator events carry none (the head covers them)."""
+    """An event and the signature of the one it binds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     event: Event
     signer: str
-    signature: str = ""
+    signature: str
 
     @classmethod
     def by(cls, identity: Identity, event: Event) -> "SignedEvent":
@@ -39,16 +44,22 @@ class SignedEvent(BaseModel):
         return verify(public_key, EVENT_PURPOSE, event_bytes(self.event), self.signature)
 
 
+class _Line(SignedEvent):
+    """The form of a log line."""
+
+    index: int
+    version: Literal[1]
+
+
 @dataclass(frozen=True)
 class Head:
-    """Size and last hash of a log: a commitment to everything in it."""
+    """Size and Merkle root of a log: a commitment to everything in it."""
 
     size: int
-    hash: str
+    root: str  # hexadecimal
 
-    def message(self) -> bytes:
-        """Return the bytes a coordinator signs."""
-        return canonical({"hash": self.hash, "size": self.size})
+
+NOTHING = Head(0, EMPTY.hex())
 
 
 def event_bytes(event: Event) -> bytes:
@@ -56,69 +67,90 @@ def event_bytes(event: Event) -> bytes:
     return canonical(event.model_dump(mode="json"))
 
 
-def line(before: Head, signed: SignedEvent) -> bytes:
-    """Return the log line of `signed` that follows a log with head `before`."""
-    return canonical(signed.model_dump(mode="json") | {"index": before.size, "previous": before.hash})
+def line(index: int, signed: SignedEvent) -> bytes:
+    """Return the log line of `signed` as entry `index`."""
+    return canonical(signed.model_dump(mode="json") | {"index": index, "version": VERSION})
 
 
-class Chain:
-    """Follows a log entry by entry, checking that each follows from the one before and is rightly signed."""
+def bound(event: Event) -> str:
+    """Return who answers for an event: a site's name, or the coordinator."""
+    if isinstance(event, SITE_EVENTS) and not (isinstance(event, Refuse) and event.by == COORDINATOR):
+        return event.site
+    return COORDINATOR
+
+
+class Log:
+    """Follows a log entry by entry, checking that each is in its place and signed by the one it binds."""
 
     def __init__(self, where: str) -> None:
         """Start before the first entry of the log called `where` (named in errors)."""
-        self.head = Head(0, GENESIS)
         self._where = where
-        self._keys: dict[str, str] = {}  # site -> public key, from the enrolments so far
+        self._tree = Frontier()
+        self._keys: dict[str, str] = {}  # who -> public key, from the enrolments so far
+
+    @property
+    def head(self) -> Head:
+        """Size and root after the entries followed so far."""
+        return Head(self._tree.size, self._tree.root.hex())
+
+    @property
+    def size(self) -> int:
+        """Number of entries followed so far."""
+        return self._tree.size
 
     def follow(self, raw: bytes) -> SignedEvent:
-        """Return the event of the next line.
+        """Take in the next line and return its event.
+
+        Raises:
+            LedgerError: see `check`.
+        """
+        signed = self.check(raw)
+        self.take(raw, signed)
+        return signed
+
+    def take(self, raw: bytes, signed: SignedEvent) -> None:
+        """Take in a line that was checked."""
+        if isinstance(signed.event, Enrol | Federation):
+            self._keys[signed.signer] = signed.event.public_key
+        self._tree.append(leaf_hash(raw))
+
+    def check(self, raw: bytes) -> SignedEvent:
+        """Return the event of a line that may come next, without taking it in.
 
         Raises:
             LedgerError: naming the log, the entry and what is wrong with it.
         """
-        spot = f"{self._where}, entry {self.head.size}"
-        signed = self._parse(raw, spot)
-        self._check_signature(signed, spot)
-        if isinstance(signed.event, Enrol):
-            self._keys[signed.event.site] = signed.event.public_key
-        self.head = Head(self.head.size + 1, digest(raw))
+        spot = f"{self._where}, entry {self.size}"
+        signed = _parsed(raw, self.size, spot)
+        event, who = signed.event, bound(signed.event)
+        key = self._keys.get(who)
+        if isinstance(event, Enrol | Federation):
+            if key not in (None, event.public_key):
+                raise LedgerError(f"{spot}: {who} was enrolled before with another key; restore that key")
+            key = event.public_key
+        if isinstance(event, Federation) and self.size:
+            raise LedgerError(f"{spot}: a federation is founded once, by its first entry; restore a copy")
+        if key is None or signed.signer != who or not signed.is_signed_by(key):
+            raise LedgerError(f"{spot}: {event.type} is not signed by {who}; restore the ledger from a copy")
         return signed
 
-    def _parse(self, raw: bytes, spot: str) -> SignedEvent:
-        try:
-            fields = json.loads(raw)
-            place = Head(fields.pop("index"), fields.pop("previous"))
-            signed = SignedEvent.model_validate(fields)
-        except (ValueError, KeyError, AttributeError, TypeError) as err:
-            msg = f"{spot}: damaged or of an unknown kind; restore the ledger from a copy"
-            raise LedgerError(msg) from err
-        if place != self.head or line(self.head, signed) != raw:
-            raise LedgerError(
-                f"{spot}: does not follow from the entry before it; the ledger was altered: restore a copy"
-            )
-        return signed
 
-    def _check_signature(self, signed: SignedEvent, spot: str) -> None:
-        event = signed.event
-        if isinstance(event, Enrol):
-            key: str | None = self._keys.get(event.site, event.public_key)
-            if key != event.public_key:
-                raise LedgerError(f"{spot}: {event.site} was enrolled before with another key; restore that key")
-        elif isinstance(event, SITE_EVENTS) and not (isinstance(event, Refuse) and event.by == "coordinator"):
-            key = self._keys.get(event.site)
-        else:
-            return
-        if key is None or signed.signer != event.site or not signed.is_signed_by(key):
-            raise LedgerError(
-                f"{spot}: {event.type} is not signed by {event.site}; restore the ledger from a copy"
-            )
+def _parsed(raw: bytes, index: int, spot: str) -> SignedEvent:
+    try:
+        found = _Line.model_validate(json.loads(raw))
+    except (ValueError, RecursionError) as err:
+        raise LedgerError(f"{spot}: damaged or of an unknown kind; restore the ledger from a copy") from err
+    signed = SignedEvent(event=found.event, signer=found.signer, signature=found.signature)
+    if found.index != index or line(index, signed) != raw:
+        raise LedgerError(f"{spot}: not the entry that belongs here; the ledger was altered: restore a copy")
+    return signed
 
 
 def parse(lines: Iterable[bytes], where: str) -> list[SignedEvent]:
-    """Return the events of a log after checking its chain and every site's signature.
+    """Return the events of a log after checking the place and signature of every entry.
 
     Raises:
         LedgerError: naming `where`, the entry and what is wrong with it.
     """
-    chain = Chain(where)
-    return [chain.follow(raw) for raw in lines]
+    log = Log(where)
+    return [log.follow(raw) for raw in lines]

@@ -1,5 +1,7 @@
 """Which runs may be published: the rules, as a pure function of what the ledger says."""
 
+from typing import Literal
+
 from shared.ledger.view import RunView, Status
 
 
@@ -18,3 +20,8 @@ def objections(view: RunView) -> list[str]:
     elif not view.rounds:
         found.append("no round ended, so there is no trained model; resume the run")
     return found
+
+
+def kind_of(view: RunView) -> Literal["release", "simulation"]:
+    """Return what a data set of the run may call itself: seeded noise protects no real patient."""
+    return "simulation" if view.is_seeded else "release"

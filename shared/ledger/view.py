@@ -1,13 +1,24 @@
-"""One run as its ledger tells it: the events of the run, sorted by kind. Pure; nothing is checked here."""
+"""Runs as their ledger tells them: the events of each run, sorted by kind. Pure; nothing is checked here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from shared.canonical import digest
 from shared.errors import LedgerError
-from shared.ledger.events import Enrol, Event, Refuse, Release, Reserve, Round, Run, Settle
-from shared.ledger.log import GENESIS, Head, SignedEvent, line
+from shared.ledger.events import (
+    Enrol,
+    Event,
+    Federation,
+    Incident,
+    Refuse,
+    Release,
+    Reserve,
+    Round,
+    Run,
+    Settle,
+)
+from shared.ledger.log import Head, SignedEvent, line
+from shared.ledger.merkle import Frontier, leaf_hash
 from shared.privacy.events import NoiseSource, Spending, Unit
 
 
@@ -21,15 +32,18 @@ class Status(StrEnum):
 
 @dataclass
 class RunView:
-    """The events of one run; dictionaries are keyed by site, in order of enrolment or of the ledger."""
+    """The events of one run; dictionaries are keyed by site, in order of the ledger."""
 
+    federation: Federation
     run: Run
-    enrolled: dict[str, Enrol] = field(default_factory=dict)
+    enrolled: dict[str, Enrol] = field(default_factory=dict)  # as it stood when the site reserved or refused
     reserves: dict[str, Reserve] = field(default_factory=dict)
     settles: dict[str, Settle] = field(default_factory=dict)
     rounds: list[Round] = field(default_factory=list)
     refusals: list[Refuse] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+    entries: list[tuple[int, Event]] = field(default_factory=list)  # (place in the ledger, event)
 
     @property
     def status(self) -> Status:
@@ -66,13 +80,10 @@ class RunView:
         """Whether the noise can be computed again from a seed."""
         return self.noise_source is NoiseSource.SEEDED
 
-    def take(self, event: Event) -> None:
-        """Sort one event in; events of other runs are left out."""
-        if isinstance(event, Enrol):
-            self.enrolled[event.site] = event
-        elif event.run != self.run.run:
-            return
-        elif isinstance(event, Reserve):
+    def take(self, index: int, event: Event) -> None:
+        """Sort in one event of this run, entry `index` of the ledger."""
+        self.entries.append((index, event))
+        if isinstance(event, Reserve):
             self.reserves[event.site] = event
         elif isinstance(event, Settle):
             self.settles[event.site] = event
@@ -84,55 +95,70 @@ class RunView:
             self.refusals.append(event)
         elif isinstance(event, Release):
             self.releases.append(event)
+        elif isinstance(event, Incident):
+            self.incidents.append(event)
+
+    def before(self, index: int) -> "RunView":
+        """Return the run as it stood before entry `index`."""
+        past = RunView(self.federation, self.run, enrolled=dict(self.enrolled))
+        for place, event in self.entries:
+            if place < index:
+                past.take(place, event)
+        return past
 
 
-def view(events: Sequence[SignedEvent], run: str) -> RunView:
-    """Return the events of `run`.
+def views(events: Sequence[SignedEvent]) -> dict[str, RunView]:
+    """Return every run of a ledger by its id, in order of declaration.
 
     Raises:
-        LedgerError: the ledger has no such run.
+        LedgerError: the ledger does not begin with a federation, or speaks of a run never declared.
     """
-    declared = [s.event for s in events if isinstance(s.event, Run) and s.event.run == run]
-    if not declared:
-        raise LedgerError(f"run {run[:12]} is not in this ledger; name a run that is")
-    found = RunView(declared[0])
-    for signed in events:
-        found.take(signed.event)
+    if not events or not isinstance(events[0].event, Federation):
+        raise LedgerError("this ledger does not begin with its federation; restore it from a copy")
+    federation, enrolled = events[0].event, dict[str, Enrol]()
+    found: dict[str, RunView] = {}
+    for index, event in enumerate(signed.event for signed in events):
+        if isinstance(event, Federation):
+            continue
+        if isinstance(event, Enrol):
+            enrolled[event.site] = event
+            continue
+        if isinstance(event, Run):
+            found.setdefault(event.run, RunView(federation, event))
+        if event.run not in found:
+            raise LedgerError(f"entry {index}: run {event.run[:12]} was never declared; restore a copy")
+        seen = found[event.run]
+        if isinstance(event, Reserve | Refuse) and event.site in enrolled:
+            seen.enrolled.setdefault(event.site, enrolled[event.site])
+        seen.take(index, event)
     return found
 
 
-def only_run(events: Sequence[SignedEvent]) -> str:
-    """Return the id of the one run a run folder's ledger holds.
+def view(events: Sequence[SignedEvent], run: str) -> RunView:
+    """Return one run of a ledger.
 
     Raises:
-        LedgerError: it holds none, or several.
+        LedgerError: the ledger has no such run (or see `views`).
     """
-    runs = sorted({s.event.run for s in events if isinstance(s.event, Run)})
-    if len(runs) != 1:
-        raise LedgerError(f"this ledger holds {len(runs)} runs instead of one; use a folder for every run")
-    return runs[0]
+    found = views(events).get(run)
+    if found is None:
+        raise LedgerError(f"run {run[:12]} is not in this ledger; name a run that is")
+    return found
 
 
-def lines_of(events: Sequence[SignedEvent]) -> list[bytes]:
+def lines_of(events: Iterable[SignedEvent]) -> list[bytes]:
     """Return the lines of the log that consists of exactly `events`."""
-    head, lines = Head(0, GENESIS), []
-    for signed in events:
-        lines.append(line(head, signed))
-        head = Head(head.size + 1, digest(lines[-1]))
-    return lines
+    return [line(index, signed) for index, signed in enumerate(events)]
 
 
-def head_of(events: Sequence[SignedEvent]) -> Head:
-    """Return the head of the log that consists of exactly `events`."""
-    lines = lines_of(events)
-    return Head(len(lines), digest(lines[-1]) if lines else GENESIS)
+def head_of(lines: Iterable[bytes]) -> Head:
+    """Return the head of the log that consists of exactly these lines."""
+    tree = Frontier()
+    for raw in lines:
+        tree.append(leaf_hash(raw))
+    return Head(tree.size, tree.root.hex())
 
 
-def before_release(events: Sequence[SignedEvent], run: str) -> list[SignedEvent]:
-    """Return the entries before the first release of `run`: what a data set can refer to, now and later."""
-    kept: list[SignedEvent] = []
-    for signed in events:
-        if isinstance(signed.event, Release) and signed.event.run == run:
-            break
-        kept.append(signed)
-    return kept
+def first_release(seen: RunView, size: int) -> int:
+    """Return the place of a run's first release in a ledger of `size` entries, or `size`: what it builds on."""
+    return next((index for index, event in seen.entries if isinstance(event, Release)), size)

@@ -75,6 +75,11 @@ class Spending(_Frozen):
         return not any(isinstance(m, NonPrivate) and m.steps for m in self.mechanisms)
 
     @property
+    def protects_patients(self) -> bool:
+        """Whether it has a finite cost for a patient: noised, and with the patient as the unit."""
+        return self.is_private and self.unit is Unit.PATIENT
+
+    @property
     def steps(self) -> int:
         """Number of releases."""
         return sum(m.steps for m in self.mechanisms)

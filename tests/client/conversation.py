@@ -6,6 +6,7 @@ from flwr.app import ArrayRecord, Context, Message, RecordDict
 from flwr.common.serde import message_to_proto, recorddict_to_proto
 
 from client.app import build_app, records_of
+from shared.code import code_digest
 from shared.ledger.events import Event, Run
 from shared.messages import (
     ENROL,
@@ -62,6 +63,7 @@ def run_of(
         noise_source=source,
         public_seed=5,
         pretrained_on="",
+        code=code_digest(),
     )
 
 

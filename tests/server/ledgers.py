@@ -1,17 +1,23 @@
 """Small ledgers made in memory, with real keys: three sites, cheap mechanisms."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from server.home import Home
+from server.run_folder import RunFolder
 from shared.canonical import digest
+from shared.files import write_durably
 from shared.identity import Identity
-from shared.ledger.events import Cap, Enrol, Event, Past, Reserve, Round, Run, Settle
-from shared.ledger.log import SignedEvent, event_bytes
+from shared.ledger.events import Cap, Enrol, Event, Federation, Past, Reserve, Round, Run, Settle
+from shared.ledger.log import SignedEvent, bound, event_bytes
 from shared.ledger.store import LedgerStore
 from shared.privacy.events import NoiseSource, NonPrivate, SampledGaussian, Spending
+from shared.privacy.filter import order_for
 
 RUN_ID = digest(b"a run")
 DELTA = 1e-5
@@ -28,6 +34,11 @@ def identity(name: str) -> Identity:
 COORDINATOR = identity("coordinator")
 
 
+def cap_of(epsilon: float) -> Cap:
+    """Return a cap at the tests' δ, with the filter's best order."""
+    return Cap(epsilon=epsilon, delta=DELTA, order=order_for(epsilon, DELTA))
+
+
 def gaussian(steps: int) -> Spending:
     """Return `steps` steps of the one mechanism these tests use."""
     return Spending.of(STEP.model_copy(update={"steps": steps}))
@@ -42,18 +53,23 @@ class Story:
     settled: Sequence[str] = SITES
     rounds_done: int = ROUNDS
     past: dict[str, tuple[Past, ...]] = field(default_factory=dict)
-    cap: Cap = field(default_factory=lambda: Cap(epsilon=10.0, delta=DELTA))
+    cap: Cap = field(default_factory=lambda: cap_of(10.0))
+    overlap: int = 1
     noise_source: NoiseSource = NoiseSource.SYSTEM
 
     def events(self) -> list[Event]:
         """Return the events in the order of a real run."""
         return [
+            self.federation(),
             *(self.enrol(site) for site in self.sites),
             self.run(),
             *(self.reserve(site) for site in self.sites),
             *(self.round(number) for number in range(1, self.rounds_done + 1)),
             *(self.settle(site) for site in self.settled),
         ]
+
+    def federation(self) -> Federation:
+        return Federation(public_key=COORDINATOR.public_key, delta=DELTA, overlap=self.overlap)
 
     def enrol(self, site: str) -> Enrol:
         key = identity(site).public_key
@@ -75,6 +91,7 @@ class Story:
             noise_source=self.noise_source,
             public_seed=7,
             pretrained_on="phantom angiograms",
+            code=digest(b"code"),
         )
 
     def reserve(self, site: str) -> Reserve:
@@ -103,9 +120,7 @@ class Story:
 
 def signed(event: Event) -> SignedEvent:
     """Return `event` signed by the one it binds."""
-    if event.type in ("enrol", "reserve", "settle", "refuse") and getattr(event, "by", "site") == "site":
-        return SignedEvent.by(identity(event.site), event)
-    return SignedEvent(event=event, signer=COORDINATOR.name)
+    return SignedEvent.by(identity(bound(event)), event)
 
 
 def signed_all(events: Sequence[Event]) -> list[SignedEvent]:
@@ -114,10 +129,16 @@ def signed_all(events: Sequence[Event]) -> list[SignedEvent]:
 
 
 def store_at(folder: Path, events: Sequence[Event]) -> LedgerStore:
-    """Return a new ledger on disk at RUN/ledger with `events`."""
-    store = LedgerStore(folder / "ledger" / "ledger.sqlite", create=True)
+    """Return the ledger, with `events`, of a new federation at FOLDER/home whose run has the folder `folder`."""
+    home = Home(folder / "home")
+    Identity.at(home.key_file, COORDINATOR.name)
+    home.key_file.write_bytes(COORDINATOR._key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    store = LedgerStore(home.ledger_file, create=True)
     for entry in signed_all(events):
         store.append(entry)
+    run = RunFolder(folder)
+    write_durably(folder / "federation.json", json.dumps({"federation": str(home.path)}).encode())
+    run.keep_plan(next(event for event in events if isinstance(event, Run)))
     return store
 
 

@@ -12,9 +12,10 @@ import pytest
 
 from client.site import Site
 from server.checkpoint import latest
+from server.home import Home
+from server.ledger_export import read_lines
 from shared.imaging.scan import Role
-from shared.ledger.log import event_bytes
-from shared.ledger.store import LedgerStore
+from simulations.federation import HOME
 from tests.cohorts import lesion_cohorts
 
 ROUNDS = 3
@@ -40,6 +41,7 @@ def cohorts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in root.iterdir():
         site = Site(folder)
         site.enrol(site.cohort([Role.LESION]))
+    Home(root / HOME).found(1e-5, 1)
     return root
 
 
@@ -51,11 +53,7 @@ def undisturbed(cohorts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def events(run: Path) -> list[bytes]:
-    store = LedgerStore(run / "ledger" / "ledger.sqlite", create=False)
-    store.close()
-    # A release names what this coordinator's own key signed; every other event is the federation's.
-    told = [s for s in store.events if s.event.type != "release"]
-    return [event_bytes(s.event) + s.signature.encode() for s in told]
+    return read_lines(run / "ledger")
 
 
 def assert_same(run: Path, other: Path) -> None:

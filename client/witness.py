@@ -1,0 +1,53 @@
+"""A hospital as a witness: it keeps each coordinator's last checkpoint, and cosigns only what grew from it."""
+
+import time
+from pathlib import Path
+
+from shared.canonical import digest
+from shared.errors import ProtocolError
+from shared.files import write_durably
+from shared.identity import Identity
+from shared.ledger.checkpoint import Checkpoint, origin_of, parse_checkpoint
+from shared.ledger.witness import check_growth
+from shared.messages import WitnessReply, WitnessRequest
+
+
+class Witness:
+    """The checkpoints kept in one folder, a file for each coordinator's key."""
+
+    def __init__(self, folder: Path, identity: Identity) -> None:
+        self._folder = folder
+        self._identity = identity
+
+    def kept(self, coordinator: str) -> Checkpoint | None:
+        """Return the last checkpoint cosigned for the coordinator with this key.
+
+        Raises:
+            LedgerError: the file is damaged.
+        """
+        path = self._path(coordinator)
+        if not path.exists():
+            return None
+        return parse_checkpoint(path.read_text(encoding="utf-8"), str(path))
+
+    def answer(self, request: WitnessRequest) -> WitnessReply:
+        """Cosign a checkpoint, durably kept first; or say from which size the proof must start.
+
+        Raises:
+            LedgerError: the log was rewound or forked.
+            ProtocolError: the checkpoint is not signed by the coordinator it names.
+        """
+        shown = parse_checkpoint(request.checkpoint, "the checkpoint shown")
+        if not shown.is_by(request.coordinator):
+            raise ProtocolError(f"the checkpoint is not signed by the keeper of {origin_of(request.coordinator)}")
+        kept = self.kept(request.coordinator)
+        size = kept.head.size if kept else 0
+        if request.old_size != size and shown.head.size >= size:
+            return WitnessReply(size=size, name="", signature="")
+        check_growth(kept, shown, [bytes.fromhex(h) for h in request.proof])
+        write_durably(self._path(request.coordinator), shown.text.encode())
+        name, signature = shown.cosign(self._identity, int(time.time()))
+        return WitnessReply(size=shown.head.size, name=name, signature=signature.hex())
+
+    def _path(self, coordinator: str) -> Path:
+        return self._folder / f"{digest(bytes.fromhex(coordinator))[:16]}.checkpoint"

@@ -1,0 +1,80 @@
+"""Have the hospitals witness the ledger: each checks that it only grew since it last looked, and cosigns.
+
+A coordinator that shows two hospitals two histories, or goes back to an older one, meets a hospital whose kept
+checkpoint does not fit; it refuses, and the run stops.
+"""
+
+from collections.abc import Sequence
+
+from flwr.app import RecordDict
+from flwr.serverapp import Grid
+
+from server.agreement import SITE_DEADLINE, Member
+from server.exchange import ask
+from server.home import Home
+from shared.errors import LedgerError, ProtocolError
+from shared.ledger.checkpoint import Checkpoint, witness_name
+from shared.ledger.merkle import consistency_proof, leaf_hash
+from shared.ledger.store import LedgerStore
+from shared.messages import WITNESS, Failure, WitnessReply, WitnessRequest, pack, unpack
+
+
+def witness(grid: Grid, members: Sequence[Member], home: Home, ledger: LedgerStore) -> Checkpoint:
+    """Return a checkpoint of the whole ledger with the cosignature of every member that answered; it is kept.
+
+    Raises:
+        LedgerError: a member keeps a checkpoint that this ledger does not grow from.
+    """
+    leaves = [leaf_hash(raw) for raw in ledger.lines]
+    signed = Checkpoint.by(home.identity, ledger.head)
+    known = home.witnessed()
+    named = {name for name, _ in known.signatures} if known else set()
+    start = {m.node: known.head.size if known and witness_name(m.name) in named else 0 for m in members}
+    by_node = {m.node: m for m in members}
+    cosigned: dict[str, tuple[str, bytes]] = {}
+    for _ in range(2):  # once more where a site keeps another size than was thought
+        requests = {
+            node: pack(
+                WitnessRequest(
+                    coordinator=home.identity.public_key,
+                    checkpoint=signed.text,
+                    old_size=size,
+                    proof=tuple(h.hex() for h in consistency_proof(leaves, size)),
+                )
+            )
+            for node, size in start.items()
+        }
+        start = {}
+        for node, content in ask(grid, WITNESS, requests, group=WITNESS, deadline=SITE_DEADLINE):
+            reply = _reply(by_node[node].name, content)
+            if reply is None:
+                continue
+            if reply.signature:
+                cosigned[by_node[node].name] = (reply.name, bytes.fromhex(reply.signature))
+            elif reply.size <= ledger.head.size:
+                start[node] = reply.size
+            else:
+                raise LedgerError(_forked(by_node[node].name))
+    full = signed.with_signatures(*(cosigned[name] for name in sorted(cosigned)))
+    home.keep_witnessed(full)
+    return full
+
+
+def _reply(site: str, content: RecordDict | None) -> WitnessReply | None:
+    """Return a member's answer; None if it was lost or could not be given, which costs only a cosignature."""
+    if content is None:
+        return None
+    try:
+        return unpack(content, WitnessReply)
+    except ProtocolError:
+        failure = unpack(content, Failure)
+        if failure.code == LedgerError.code:
+            raise LedgerError(_forked(site)) from None
+        return None
+
+
+def _forked(site: str) -> str:
+    return (
+        f"{site} keeps a checkpoint that this ledger does not grow from: an older copy was brought back, "
+        "or another history was shown; restore the latest ledger"
+    )

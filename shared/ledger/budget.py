@@ -1,0 +1,45 @@
+"""Whether a run fits under a site's cap: one rule for the site that decides and the auditor who checks. Pure.
+
+The first plan on a cohort is fixed before anything of it was seen, and is priced by PLD. Any later plan may
+have been chosen because of what earlier ones released, and PLD is no bound on such choices; the sum of all of
+them must then pass a Rényi filter of the order that the cap names (Feldman & Zrnic 2021). Which of the two
+applies is known before any data: a first plan that overfills the filter can have no successor.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shared.ledger.events import Cap, Past
+from shared.privacy.accounting import cost
+from shared.privacy.events import Spending
+from shared.privacy.filter import RenyiFilter
+
+_TOLERANCE = 1e-6  # of ε, for another machine's last bits of floating point
+
+
+def filter_of(cap: Cap) -> RenyiFilter:
+    """Return the filter by which a cap admits runs after the first."""
+    return RenyiFilter(cap.epsilon, cap.delta, cap.order)
+
+
+def over_cap(cap: Cap, before: Sequence[Spending], plan: Spending) -> str:
+    """Return why `plan` after `before` (patient-level, one cohort) does not fit under `cap`; "" if it does."""
+    after = cost([*before, plan], cap.delta)
+    limit = replace(after, epsilon=cap.epsilon, accountant="limit set by the site")
+    if not any(spending.steps for spending in before):
+        if after.epsilon <= cap.epsilon + _TOLERANCE:
+            return ""
+        return f"this run would cost the cohort {after}, over the site's cap of {limit}"
+    rule = filter_of(cap)
+    if rule.admits([*before, plan]):
+        return ""
+    used, more = rule.used(before) / rule.budget, rule.used([*before, plan]) / rule.budget
+    return (
+        f"this run would bring the cohort to {more:.0%} of the site's cap of {limit}, from {used:.0%}, counted by "
+        f"a Rényi filter of order {cap.order:g}, as later runs may depend on earlier ones' results"
+    )
+
+
+def patient_level(past: Sequence[Past]) -> list[Spending]:
+    """Return the earlier spendings that have a cost for patients; the others are reported apart, not composed."""
+    return [p.spending for p in past if p.spending.protects_patients]
