@@ -55,11 +55,16 @@ def cost(spendings: Sequence[Spending], delta: float) -> PrivacyCost:
         UsageError: spendings of different units, or δ outside (0, 1).
     """
     unit, relation = common_unit(spendings)
-    if not 0 < delta < 1:
-        raise UsageError(f"delta={delta:g}: choose a value between 0 and 1, such as 1e-5")
+    check_delta(delta)
     if not all(s.is_private for s in spendings):
         return PrivacyCost(math.inf, delta, unit, relation, PLD)
     return PrivacyCost(_pld_epsilon(merged(spendings), delta), delta, unit, relation, PLD)
+
+
+def check_delta(delta: float) -> None:
+    """Raise UsageError unless 0 < δ < 1."""
+    if not 0 < delta < 1:
+        raise UsageError(f"delta={delta:g}: choose a value between 0 and 1, such as 1e-5")
 
 
 def common_unit(spendings: Sequence[Spending]) -> tuple[Unit, Relation]:

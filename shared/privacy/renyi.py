@@ -1,0 +1,56 @@
+"""Rényi differential privacy of events at one order, by dp-accounting (Mironov 2017; no torch).
+
+At order α a mechanism costs its Rényi divergence over neighbouring data sets; costs of one order add up, also
+when each step is chosen after seeing the ones before (Feldman & Zrnic 2021).
+dp-accounting gives a sampled Gaussian the divergence of "with the unit" from "without", the larger of the two
+directions (Mironov, Talwar & Zhang 2019), so that it holds for adding and for removing a unit.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+from dp_accounting import dp_event
+from dp_accounting.privacy_accountant import NeighboringRelation
+from dp_accounting.rdp import RdpAccountant
+
+from shared.privacy.accounting import merged
+from shared.privacy.events import Spending
+
+# One grid for every machine: tenths where a small change of order matters, whole numbers beyond.
+ORDERS: tuple[float, ...] = (*(n / 10 for n in range(11, 110)), *(float(n) for n in range(11, 1025)))
+
+
+def rdp(spendings: Sequence[Spending], order: float) -> float:
+    """Return the Rényi cost (in nats, not an ε) of all `spendings` at `order`; ∞ if anything was not noised.
+
+    Steps of equal mechanisms are added up first and the parts in a fixed order, so that neither the order of
+    events nor cutting one into parts changes a bit of the result.
+    """
+    if not all(s.is_private for s in spendings):
+        return math.inf
+    return math.fsum(_one_step(sigma, rate, order) * steps for sigma, rate, steps in merged(spendings))
+
+
+def epsilon_at(order: float, spent: float, delta: float) -> float:
+    """Return the ε, at `delta`, of a Rényi cost `spent` at `order` (Balle et al. 2020, Theorem 21)."""
+    return max(0.0, spent - _offset(order, delta))
+
+
+def budget_at(order: float, epsilon: float, delta: float) -> float:
+    """Return the largest Rényi cost at `order` that still means `epsilon` at `delta`; it can be negative."""
+    return epsilon + _offset(order, delta)
+
+
+def _offset(order: float, delta: float) -> float:
+    return (math.log(delta) + math.log(order)) / (order - 1) - math.log1p(-1 / order)
+
+
+@lru_cache(maxsize=65536)
+def _one_step(noise_multiplier: float, sampling_rate: float, order: float) -> float:
+    accountant = RdpAccountant([order], NeighboringRelation.ADD_OR_REMOVE_ONE)
+    event: dp_event.DpEvent = dp_event.GaussianDpEvent(noise_multiplier)
+    if sampling_rate < 1:
+        event = dp_event.PoissonSampledDpEvent(sampling_rate, event)
+    accountant.compose(event)
+    return max(0.0, float(accountant._rdp[0]))  # no public way to read a cost before it becomes an ε

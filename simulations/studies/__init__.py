@@ -1,0 +1,1 @@
+"""Studies: what others published, recomputed with the accountants Willis uses."""
