@@ -21,7 +21,8 @@ from client.app import records_of
 from client.policy import POLICY_FILE
 from server.coordinator import load_model
 from server.home import Home
-from server.job import Job, plan
+from server.job import Job
+from server.planning import plan
 from server.run_folder import RunFolder
 from shared.ledger.events import Enrol, Run
 from shared.privacy.events import NoiseSource

@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from server.agreement import enrol, reserve, settle
 from server.checkpoint import Checkpoint, latest, save_checkpoint
-from server.job import plan
 from server.ledger_export import export_ledger
+from server.planning import plan
 from server.recorder import Recorder
 from server.rounds import Rounds, use_cores
 from server.run_folder import RunFolder

@@ -1,15 +1,8 @@
-"""What a person asks for, and the plan it becomes: pure."""
-
-from collections.abc import Sequence
+"""What a person asks for. Apart from the plan it becomes, so that reading it needs no recipe, and no torch."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.canonical import canonical, digest
-from shared.code import code_digest
-from shared.ledger.events import Enrol, Run
-from shared.privacy.accounting import noise_multiplier_for
-from shared.privacy.events import NoiseSource, NonPrivate, SampledGaussian, Spending
-from shared.recipes.base import Recipe
+from shared.privacy.events import NoiseSource
 
 
 class Job(BaseModel):
@@ -28,40 +21,3 @@ class Job(BaseModel):
     pretrain: bool
     cases: int = Field(ge=1)  # size of the data set published at the end
     nonce: str  # "" in seeded simulations, so that the same seeds give the same run
-
-
-def plan(job: Job, recipe: Recipe, enrolled: Sequence[Enrol]) -> Run:
-    """Return the run event all sites reserve against; its noise is calibrated to the job's (ε, δ) by PLD.
-
-    Raises:
-        UsageError: the target is out of reach.
-    """
-    schedule = recipe.schedule
-    steps = job.rounds * schedule.steps
-    mechanism: SampledGaussian | NonPrivate = NonPrivate(steps=steps)
-    if job.epsilon is not None:
-        sigma = noise_multiplier_for(job.epsilon, job.delta, schedule.sampling_rate, steps)
-        mechanism = SampledGaussian(noise_multiplier=sigma, sampling_rate=schedule.sampling_rate, steps=steps)
-    return Run(
-        run=run_id(job, enrolled),
-        recipe=job.recipe,
-        variant=job.variant,
-        preset=job.preset,
-        rounds=job.rounds,
-        steps_per_round=schedule.steps,
-        sampling_rate=schedule.sampling_rate,
-        clip_norm=None if job.epsilon is None else schedule.clip_norm,
-        records_per_patient=schedule.records,
-        spending=Spending.of(mechanism),
-        delta=job.delta,
-        noise_source=job.noise_source,
-        public_seed=job.public_seed,
-        pretrained_on=recipe.pretraining if job.pretrain else "",
-        code=code_digest(),
-    )
-
-
-def run_id(job: Job, enrolled: Sequence[Enrol]) -> str:
-    """Return the run's name: a digest of what was asked, of whom, and of the code that answers."""
-    who = [e.model_dump(mode="json") for e in enrolled]
-    return digest(canonical({"code": code_digest(), "job": job.model_dump(mode="json"), "sites": who}))[:16]

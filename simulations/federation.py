@@ -14,7 +14,8 @@ from client.policy import POLICY_FILE, read_policy
 from client.site import Site
 from server.coordinator import load_model
 from server.home import Home
-from server.job import Job, plan
+from server.job import Job
+from server.planning import plan
 from server.publication import publish
 from server.report import write_report
 from server.run_folder import RunFolder
