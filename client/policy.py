@@ -26,7 +26,7 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     max_epsilon: float = Field(gt=0, allow_inf_nan=False, default=20.0)  # over all runs that share this cohort
     delta: float = Field(gt=0, lt=1, default=1e-5)  # a run with another δ is refused
-    renyi_order: float | None = Field(gt=1, allow_inf_nan=False, default=None)  # None: the best for the two above
+    renyi_order: int | None = Field(ge=2, le=1024, default=None)  # None: the best for the two above
     min_noise_multiplier: float = Field(
         ge=0, allow_inf_nan=False, default=0.3
     )  # no single release quieter than this

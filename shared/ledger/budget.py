@@ -36,7 +36,7 @@ def over_cap(cap: Cap, before: Sequence[Spending], plan: Spending) -> str:
     used, more = rule.used(before) / rule.budget, rule.used([*before, plan]) / rule.budget
     return (
         f"this run would bring the cohort to {more:.0%} of the site's cap of {limit}, from {used:.0%}, counted by "
-        f"a Rényi filter of order {cap.order:g}, as later runs may depend on earlier ones' results"
+        f"a Rényi filter of order {cap.order}, as later runs may depend on earlier ones' results"
     )
 
 

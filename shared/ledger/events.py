@@ -23,7 +23,7 @@ class Cap(_Frozen):
 
     epsilon: float = Field(gt=0)
     delta: float = Field(gt=0, lt=1)
-    order: float = Field(gt=1)  # of the Rényi filter that admits runs chosen after others were seen
+    order: int = Field(ge=2)  # of the Rényi filter that admits runs chosen after others were seen
 
 
 class Federation(_Frozen):

@@ -25,20 +25,20 @@ class RenyiFilter:
     """The limit (ε, δ) per patient, add/remove, enforced at one Rényi order.
 
     Raises:
-        UsageError: δ outside (0, 1), an order not above 1, or an order at which the limit leaves no budget.
+        UsageError: δ outside (0, 1), an order below 2, or an order at which the limit leaves no budget.
     """
 
     epsilon: float
     delta: float
-    order: float
+    order: int
 
     def __post_init__(self) -> None:
         check_delta(self.delta)
-        if not self.order > 1:
-            raise UsageError(f"order={self.order:g}: a Rényi order is above 1; take order_for(epsilon, delta)")
+        if self.order < 2:
+            raise UsageError(f"order={self.order}: an order here is 2 or more; take order_for(epsilon, delta)")
         if not self.budget > 0:
             limit = f"epsilon={self.epsilon:g}, delta={self.delta:g}"
-            raise UsageError(f"{limit}: nothing to spend at order {self.order:g}; take order_for(epsilon, delta)")
+            raise UsageError(f"{limit}: nothing to spend at order {self.order}; take order_for(epsilon, delta)")
 
     @property
     def budget(self) -> float:
@@ -61,8 +61,8 @@ class RenyiFilter:
         return self.used(spendings) <= self.budget
 
 
-def order_for(epsilon: float, delta: float, workload: Sequence[Spending] = ()) -> float:
-    """Return the order, of a fixed grid, at which the limit admits most repetitions of `workload`.
+def order_for(epsilon: float, delta: float, workload: Sequence[Spending] = ()) -> int:
+    """Return the order, a whole number, at which the limit admits most repetitions of `workload`.
 
     Without a workload: unsampled Gaussians, whose cost is proportional to the order. `workload` is what is
     planned; it must be chosen without looking at data.
@@ -72,10 +72,10 @@ def order_for(epsilon: float, delta: float, workload: Sequence[Spending] = ()) -
     """
     check_delta(delta)
 
-    def repetitions(order: float) -> float:
+    def repetitions(order: int) -> float:
         return budget_at(order, epsilon, delta) / (rdp(workload, order) if workload else order)
 
-    if workload and not 0 < rdp(workload, 2.0) < float("inf"):
+    if workload and not 0 < rdp(workload, 2) < float("inf"):
         raise UsageError("an order can be fitted only to noised steps: plan at least one, all with noise")
     best = max(ORDERS, key=repetitions)
     if not repetitions(best) > 0:

@@ -69,7 +69,7 @@ def _bound(spendings_by_site: Mapping[str, Sequence[Spending]], delta: float, si
     sites = list(spendings_by_site.values())
     unit, relation = common_unit([s for spendings in sites for s in spendings])
 
-    def worst(order: float) -> float:
+    def worst(order: int) -> float:
         return sum(sorted((rdp(spendings, order) for spendings in sites), reverse=True)[:size])
 
     epsilon = min(epsilon_at(order, worst(order), delta) for order in ORDERS)

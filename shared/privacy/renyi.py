@@ -17,11 +17,12 @@ from dp_accounting.rdp import RdpAccountant
 from shared.privacy.accounting import merged
 from shared.privacy.events import Spending
 
-# One grid for every machine: tenths where a small change of order matters, whole numbers beyond.
-ORDERS: tuple[float, ...] = (*(n / 10 for n in range(11, 110)), *(float(n) for n in range(11, 1025)))
+# Whole numbers only: there the cost of a sampled Gaussian is a finite sum. At others dp-accounting adds up a
+# series that may not converge (q = 0.5, σ = 12, order 1.6: no cost at all, so nothing would be admitted).
+ORDERS = tuple(range(2, 1025))
 
 
-def rdp(spendings: Sequence[Spending], order: float) -> float:
+def rdp(spendings: Sequence[Spending], order: int) -> float:
     """Return the Rényi cost (in nats, not an ε) of all `spendings` at `order`; ∞ if anything was not noised.
 
     Steps of equal mechanisms are added up first and the parts in a fixed order, so that neither the order of
@@ -32,22 +33,22 @@ def rdp(spendings: Sequence[Spending], order: float) -> float:
     return math.fsum(_one_step(sigma, rate, order) * steps for sigma, rate, steps in merged(spendings))
 
 
-def epsilon_at(order: float, spent: float, delta: float) -> float:
+def epsilon_at(order: int, spent: float, delta: float) -> float:
     """Return the ε, at `delta`, of a Rényi cost `spent` at `order` (Balle et al. 2020, Theorem 21)."""
     return max(0.0, spent - _offset(order, delta))
 
 
-def budget_at(order: float, epsilon: float, delta: float) -> float:
+def budget_at(order: int, epsilon: float, delta: float) -> float:
     """Return the largest Rényi cost at `order` that still means `epsilon` at `delta`; it can be negative."""
     return epsilon + _offset(order, delta)
 
 
-def _offset(order: float, delta: float) -> float:
+def _offset(order: int, delta: float) -> float:
     return (math.log(delta) + math.log(order)) / (order - 1) - math.log1p(-1 / order)
 
 
 @lru_cache(maxsize=65536)
-def _one_step(noise_multiplier: float, sampling_rate: float, order: float) -> float:
+def _one_step(noise_multiplier: float, sampling_rate: float, order: int) -> float:
     accountant = RdpAccountant([order], NeighboringRelation.ADD_OR_REMOVE_ONE)
     event: dp_event.DpEvent = dp_event.GaussianDpEvent(noise_multiplier)
     if sampling_rate < 1:
