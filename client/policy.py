@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from shared.privacy.filter import order_for
 
 from shared.errors import PolicyRefusal
 from shared.ledger.budget import over_cap, patient_level
 from shared.ledger.events import Cap, Past, Run
 from shared.privacy.events import NoiseSource, SampledGaussian, Unit
+from shared.privacy.filter import order_for
 
 POLICY_FILE = "policy.toml"
 MAX_EXPECTED_FAILURES = 0.1  # δ times patients: how many may, at worst, be left without protection

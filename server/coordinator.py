@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from flwr.serverapp import Grid
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -105,7 +106,9 @@ def _open_state(
         load_state(optimizer, _under(state.arrays, _OPTIMIZER))
         _record_round(record, run, state)
         return model, optimizer, state.round
-    if pretrain:
+    if folder.initial_file.exists():
+        model.load_state_dict(load_file(folder.initial_file), strict=False)
+    elif pretrain:
         use_cores(recipe.preset)
         recipe.pretrain(model, derive_seed(run.public_seed, "pretrain"), progress)
     save_checkpoint(folder.checkpoints, Checkpoint(0, _state(model, optimizer)))

@@ -19,5 +19,6 @@ class Job(BaseModel):
     noise_source: NoiseSource
     public_seed: int = Field(ge=0)
     pretrain: bool
+    initial: str = ""  # SHA-256 of the file of initial weights, where a run starts from given ones
     cases: int = Field(ge=1)  # size of the data set published at the end
     nonce: str  # "" in seeded simulations, so that the same seeds give the same run

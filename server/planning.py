@@ -37,9 +37,15 @@ def plan(job: Job, recipe: Recipe, enrolled: Sequence[Enrol]) -> Run:
         delta=job.delta,
         noise_source=job.noise_source,
         public_seed=job.public_seed,
-        pretrained_on=recipe.pretraining if job.pretrain else "",
+        pretrained_on=_pretraining(job, recipe),
         code=code_digest(),
     )
+
+
+def _pretraining(job: Job, recipe: Recipe) -> str:
+    if job.initial:
+        return f"given weights, SHA-256 {job.initial}"
+    return recipe.pretraining if job.pretrain else ""
 
 
 def run_id(job: Job, enrolled: Sequence[Enrol]) -> str:

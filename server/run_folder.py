@@ -44,6 +44,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def initial_file(self) -> Path:
+        """Weights the run starts from, where the job names some (safetensors)."""
+        return self.path / "initial.safetensors"
+
+    @property
     def ledger(self) -> Path:
         """The folder of the exported ledger."""
         return self.path / "ledger"

@@ -19,8 +19,10 @@ from server.planning import plan
 from server.publication import publish
 from server.report import write_report
 from server.run_folder import RunFolder
+from shared.canonical import digest
 from shared.errors import CohortError, PolicyRefusal, UsageError
 from shared.files import write_durably
+from shared.ledger.events import QUERY_PREFIX
 from shared.ledger.view import views
 from shared.privacy.events import NoiseSource
 from shared.privacy.randomness import derive_seed
@@ -70,8 +72,11 @@ class _Simulation(BaseModel):
     seed: int | None
 
 
-def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine) -> None:
-    """Start a run in the empty folder `out` and take it to its data set and report."""
+def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine, initial: bytes = b"") -> None:
+    """Start a run in the empty folder `out` and take it to its data set and report.
+
+    `initial` are weights to start from (safetensors), which a query scores.
+    """
     recipe = load(asked.recipe, asked.variant, asked.preset, private=asked.epsilon is not None)
     folder = RunFolder(out)
     _check_empty(out)
@@ -80,16 +85,19 @@ def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine) -> None:
     if asked.delta is not None and not 0 < asked.delta < 1:
         raise UsageError(f"--delta {asked.delta:g}: choose a number between 0 and 1, such as 1e-5")
     delta, overlap = home.agree(asked.delta, asked.overlap)
-    job = _job(asked, recipe, sites=len(sites), delta=delta)
+    job = _job(asked, recipe, sites=len(sites), delta=delta, initial=digest(initial) if initial else "")
     plan(job, recipe, [])  # a target out of reach is refused before anything is read or written
     with bars() as progress:
         _check_cohorts(sites, recipe, job, overlap, progress)
         home.found(delta, overlap)
         folder.begin(job, home.path)
+        if initial:
+            write_durably(folder.initial_file, initial)
         kept = _Simulation(cohorts=cohorts.resolve(), seed=asked.seed)
         write_durably(_kept_file(out), kept.model_dump_json(indent=2).encode() + b"\n")
         _conduct(folder, job, kept, engine, progress)
-    _say_what_next(out, job)
+    if not initial:
+        _say_what_next(out, job)
 
 
 def resume_run(out: Path, engine: Engine) -> None:
@@ -160,7 +168,9 @@ def _check_resumable(folder: RunFolder, job: Job, kept: _Simulation) -> None:
             raise CohortError(f"{cohort.folder}: {msg}; restore them, or start another run")
 
 
-def _job(asked: Asked, recipe: Recipe, sites: int, delta: float) -> Job:
+def _job(asked: Asked, recipe: Recipe, sites: int, delta: float, initial: str) -> Job:
+    if recipe.name.startswith(QUERY_PREFIX) and not initial:
+        raise UsageError(f"{recipe.name} measures a given network; use `willis query`")
     if asked.unsafe_non_private == (asked.epsilon is not None):
         raise UsageError("give either --epsilon or --unsafe-non-private: noise is a choice made by name")
     if asked.epsilon is not None and not 0 < asked.epsilon <= MAX_EPSILON:
@@ -180,6 +190,7 @@ def _job(asked: Asked, recipe: Recipe, sites: int, delta: float) -> Job:
         # Derived, so that what the ledger publishes is not the seed of the noise.
         public_seed=derive_seed(asked.seed, "public") if asked.seed is not None else secrets.randbits(63),
         pretrain=pretrain,
+        initial=initial,
         cases=asked.count,
         nonce="" if seeded else secrets.token_hex(16),
     )
@@ -214,7 +225,7 @@ def _conduct(folder: RunFolder, job: Job, kept: _Simulation, engine: Engine, pro
         raise
     progress("report", 0, 1)
     write_report(folder.path)
-    if job.epsilon is not None and not (folder.path / "dataset").exists():
+    if job.epsilon is not None and not job.initial and not (folder.path / "dataset").exists():
         recipe, model, run = load_model(folder)
         cases = recipe.sample(model, job.cases, derive_seed(run.public_seed, "dataset"))
         ledger = folder.home.open_ledger()

@@ -8,6 +8,8 @@ from shared.ledger.view import RunView, Status
 def objections(view: RunView) -> list[str]:
     """Return why the run may not be published, each with its remedy; empty: it may."""
     found = []
+    if view.run.is_query:
+        found.append("it is a query, whose answer is all it releases; nothing was generated")
     if not view.is_patient_level:
         found.append("its unit of privacy is the patch, not the patient; train again at patient level")
     if not view.is_private:
