@@ -15,6 +15,7 @@ from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 
 from benchmarks.timing import Cost, in_turns
+from shared.privacy.mechanism import PoissonSums
 from shared.privacy.patient_sgd import PatientOptimizer
 from shared.privacy.randomness import SystemRandomness
 from shared.recipes.catalogue import load
@@ -108,14 +109,14 @@ class _Critic:
         return one_step
 
     def patient(self) -> Callable[[], None]:
-        optimizer = PatientOptimizer(
-            self.phase.optimizer(self.parameters),
+        sums = PoissonSums(
             noise_multiplier=1.0,
             clip_norm=1.0,
             sampling_rate=1.0,
-            patients=self.setting.patients,
+            units=self.setting.patients,
             randomness=SystemRandomness(),
         )
+        optimizer = PatientOptimizer(self.phase.optimizer(self.parameters), sums)
         records = self.records()
 
         def loss_of(index: int) -> Tensor:

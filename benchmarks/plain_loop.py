@@ -4,7 +4,7 @@ No messages, signatures, files or budget: those are what a federation is compare
 and the generator's steps are the federation's own, so the weights must come out alike.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from client.training import public_stream, randomness_for
 from shared.ledger.events import Run
 from shared.privacy.events import SampledGaussian
+from shared.privacy.mechanism import PoissonSums
 from shared.privacy.patient_sgd import PatientOptimizer
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import GradientPhase, Recipe, Records, state_of
@@ -24,7 +25,7 @@ class _Site:
     """A site's patients, its own copy of the networks it moves, and their optimiser."""
 
     name: str
-    patients: Sequence[Records]
+    patients: Mapping[str, Records]
     model: nn.ModuleDict
     optimizer: Optimizer
 
@@ -33,7 +34,7 @@ class PlainLoop:
     """Private steps at every site, their average, the generator's steps: round after round."""
 
     def __init__(
-        self, recipe: Recipe, run: Run, cohorts: Mapping[str, Sequence[Records]], noise_seed: int
+        self, recipe: Recipe, run: Run, cohorts: Mapping[str, Mapping[str, Records]], noise_seed: int
     ) -> None:
         """Start from the run's initial weights; `cohorts` holds each site's patients by the site's name."""
         assert isinstance(recipe.phase, GradientPhase)
@@ -54,7 +55,7 @@ class PlainLoop:
         seed = derive_seed(self._run.public_seed, "coordinator", round_)
         self._recipe.coordinate(self.model, self._optimizer, seed, round_ == self._run.rounds, _say_nothing)
 
-    def _site(self, name: str, patients: Sequence[Records]) -> _Site:
+    def _site(self, name: str, patients: Mapping[str, Records]) -> _Site:
         model = self._recipe.build(self._run.public_seed)
         for network, module in model.items():
             module.requires_grad_(network in self._phase.moves)
@@ -67,22 +68,24 @@ class PlainLoop:
         assert isinstance(mechanism, SampledGaussian)
         assert run.clip_norm is not None
         site.model.load_state_dict(state_of(self.model, phase.reads), strict=False)
-        optimizer = PatientOptimizer(
-            site.optimizer,
+        sums = PoissonSums(
             noise_multiplier=mechanism.noise_multiplier,
             clip_norm=run.clip_norm,
             sampling_rate=run.sampling_rate,
-            patients=len(site.patients),
+            units=len(site.patients),
             randomness=randomness_for(run, self._noise_seed, site.name, round_),
         )
+        optimizer = PatientOptimizer(site.optimizer, sums)
         stream = public_stream(run, site.name, round_)
-        fakes = max(1, round(run.sampling_rate * len(site.patients))) * run.records_per_patient
+        ids = list(site.patients)
+        fakes = max(1, round(run.sampling_rate * len(ids))) * run.records_per_patient
         free = stream("free")
         for step in range(run.steps_per_round):
 
             def loss_of(index: int, step: int = step) -> Tensor:
-                own = stream("patient", step, index)
-                return phase.patient_loss(site.model, site.patients[index].draw(run.records_per_patient, own), own)
+                own = stream("patient", step, ids[index])
+                records = site.patients[ids[index]].draw(run.records_per_patient, own)
+                return phase.patient_loss(site.model, records, own)
 
             optimizer.private_step(loss_of, phase.public_loss(site.model, fakes, free))
             phase.project(site.model)

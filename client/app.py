@@ -6,7 +6,7 @@ written to the site's log. A deployed site names its folder in Flower's node con
 
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -204,15 +204,15 @@ def _networks(recipe: Recipe, run: Run) -> nn.ModuleDict:
 
 
 @lru_cache(maxsize=64)
-def records_of(folder: Path, recipe: str, variant: str, preset: str, seed: int) -> Sequence[Records]:
-    """Read a cohort once a process; what is kept is what training draws from.
+def records_of(folder: Path, recipe: str, variant: str, preset: str, seed: int) -> Mapping[str, Records]:
+    """Read a cohort once a process; what is kept, by patient id, is what training draws from.
 
     Raises:
         CohortError: naming the file, or the patient, that does not fit the recipe.
     """
     made: Recipe = load(recipe, variant, preset)
     cohort = Site(folder).cohort(made.roles)
-    return [_records_of(made, cohort, patient, derive_seed(seed, "records", patient)) for patient in cohort.ids]
+    return {id_: _records_of(made, cohort, id_, derive_seed(seed, "records", id_)) for id_ in cohort.ids}
 
 
 def _records_of(recipe: Recipe, cohort: Cohort, patient: str, seed: int) -> Records:

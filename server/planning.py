@@ -33,7 +33,7 @@ def plan(job: Job, recipe: Recipe, enrolled: Sequence[Enrol]) -> Run:
         sampling_rate=schedule.sampling_rate,
         clip_norm=None if job.epsilon is None else schedule.clip_norm,
         records_per_patient=schedule.records,
-        spending=Spending.of(mechanism),
+        spending=Spending.of(mechanism, unit=recipe.phase.unit),
         delta=job.delta,
         noise_source=job.noise_source,
         public_seed=job.public_seed,

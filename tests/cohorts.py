@@ -1,6 +1,6 @@
 """Cohorts of a few patients with tiny images: enough for every code path, read and trained on in a moment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ LESION_MM = np.diag([4.0, 4.0, 4.0, 1.0])
 VESSEL_MM = np.diag([0.6, 0.6, 0.8, 1.0])
 
 # What a simulated site allows: any noise, any cost up to the cap.
-SIMULATION_POLICY = "allow_seeded_noise = true\nallow_non_private = true\nmin_noise_multiplier = 0.0\n"
+SIMULATION_POLICY = (
+    "allow_seeded_noise = true\nallow_non_private = true\nallow_patch_unit = true\nmin_noise_multiplier = 0.0\n"
+)
 
 
 def write_policy(site: Path, extra: str = "") -> None:
@@ -42,7 +44,7 @@ def add_lesion_patient(site: Path, patient: str, seed: int, session: str = "") -
     return path
 
 
-def add_vessel_patient(site: Path, patient: str, seed: int) -> None:
+def add_vessel_patient(site: Path, patient: str, seed: int, session: str = "") -> None:
     """Write angiogram, vessels and brain of 40 x 40 x 12 voxels of 0.6 x 0.6 x 0.8 mm."""
     rng = np.random.default_rng(seed)
     shape = (40, 40, 12)
@@ -54,7 +56,30 @@ def add_vessel_patient(site: Path, patient: str, seed: int) -> None:
         vessels[i : i + width, j : j + width] = 1
     angio = (rng.uniform(40, 60) + 6 * rng.standard_normal(shape) + 90 * vessels).astype(np.float32)
     for role, voxels in {Role.ANGIO: angio, Role.VESSELS: vessels, Role.BRAIN: brain}.items():
-        nifti.write(file_of(site, patient, role), voxels, VESSEL_MM)
+        nifti.write(file_of(site, patient, role, session), voxels, VESSEL_MM)
+
+
+# What can be written, by the roles its sessions have; a recipe that needs others needs a line here.
+WRITERS: Mapping[frozenset[Role], Callable[..., object]] = {
+    frozenset({Role.LESION}): add_lesion_patient,
+    frozenset({Role.ANGIO, Role.VESSELS, Role.BRAIN}): add_vessel_patient,
+}
+
+
+def site_for(roles: Sequence[Role], site: Path, patients: int, seed: int = 0, sessions: int = 1) -> Path:
+    """Write patients with `roles` and a policy; the first has `sessions` sessions; return the site's folder.
+
+    Raises:
+        LookupError: no cohort here has these roles.
+    """
+    add = next((writer for written, writer in WRITERS.items() if written >= set(roles)), None)
+    if add is None:
+        raise LookupError(f"tests/cohorts.py writes no cohort with {', '.join(roles)}; add one to WRITERS")
+    for number in range(1, patients + 1):
+        for session in range(1, (sessions if number == 1 else 1) + 1):
+            add(site, f"sub-{number:03d}", seed + 10 * number + session, session=f"ses-{session}")
+    write_policy(site)
+    return site
 
 
 def lesion_cohorts(root: Path, sites: Mapping[str, int] | None = None, seed: int = 0) -> Path:

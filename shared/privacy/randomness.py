@@ -1,14 +1,15 @@
 """Where noise and patient draws come from: the operating system, or a seed that says so.
 
-`SystemRandomness` expands 256 bits of operating-system entropy with ChaCha20 (RFC 8439) and never stores,
-logs or returns the key. `SeededRandomness` repeats itself, for simulations; what it produced is recorded as
+`SystemRandomness` expands 256 bits of operating-system entropy with ChaCha20 (RFC 8439). The key is in no
+attribute, log, representation or pickle; whoever can read the process's memory while it runs can still find
+the cipher's state there. `SeededRandomness` repeats itself, for simulations; what it produced is recorded as
 `NoiseSource.SEEDED` in every event, because whoever knows the seed can subtract the noise.
 """
 
 import hashlib
 import math
 import os
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ class Randomness(Protocol):
     source: NoiseSource
 
     def gaussian(self, count: int, std: float) -> Tensor:
-        """Return `count` independent draws of N(0, std²) as float32."""
+        """Return `count` independent draws of N(0, std²) as float64; `GaussianSum` puts them on a grid."""
         ...
 
     def bernoulli(self, count: int, probability: float) -> NDArray[np.bool_]:
@@ -45,6 +46,13 @@ class SystemRandomness:
     def __init__(self) -> None:
         self._stream = Cipher(ChaCha20(os.urandom(32), os.urandom(16)), mode=None).encryptor()
 
+    def __repr__(self) -> str:
+        return "SystemRandomness()"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse copies and pickles: two of the same stream would give the same noise twice."""
+        raise TypeError("a key stream cannot be copied or pickled; make another SystemRandomness")
+
     def _uniforms(self, count: int) -> Tensor:
         """Return `count` float64 uniforms in (0, 1]: 53 random bits each, zero excluded for the logarithm."""
         bits = torch.frombuffer(bytearray(self._stream.update(bytes(8 * count))), dtype=torch.int64)
@@ -52,7 +60,7 @@ class SystemRandomness:
 
     def gaussian(self, count: int, std: float) -> Tensor:
         """See `Randomness.gaussian`; Box and Muller (1958) in float64."""
-        draws = torch.empty(count)
+        draws = torch.empty(count, dtype=torch.float64)
         for start in range(0, count, 2 * _CHUNK):
             part = draws[start : start + 2 * _CHUNK]
             half = (len(part) + 1) // 2
@@ -79,7 +87,7 @@ class SeededRandomness:
 
     def gaussian(self, count: int, std: float) -> Tensor:
         """See `Randomness.gaussian`."""
-        return torch.randn(count, generator=self._noise).mul_(std)
+        return torch.randn(count, generator=self._noise, dtype=torch.float64).mul_(std)
 
     def bernoulli(self, count: int, probability: float) -> NDArray[np.bool_]:
         """See `Randomness.bernoulli`."""

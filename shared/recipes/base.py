@@ -6,6 +6,8 @@ them: the place where code runs is what keeps the two apart. Site phases come in
   * `GradientPhase`: per-patient losses; patient SGD takes their gradients through the door;
   * `ReleasePhase`: one bounded vector a patient, through the same door.
 
+A phase whose unit is the patch is there to reproduce papers; its results cannot be published.
+
 What the coordinator does with the results (a generator's steps against an averaged critic, calibration of a
 simulator, sampling) is post-processing and free.
 """
@@ -20,13 +22,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shared.imaging.scan import Role, Scan
+from shared.privacy.events import Unit
 
 Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
 Arrays = dict[str, Tensor]  # named as in the model's state_dict
 
 
 class Records(Protocol):
-    """One patient's training records, in memory at the site only."""
+    """One patient's training records, in memory at the site only.
+
+    If the phase's unit is the patch, they are `shared.privacy.patch_sgd.Patches` too.
+    """
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Return (count, channels, ...) float32 records drawn at random."""
@@ -41,13 +47,20 @@ class Schedule:
     steps: int  # private steps a round
     sampling_rate: float  # chance q of each patient to take part in a step
     clip_norm: float  # C, the most one patient moves a sum
-    records: int  # K, records of a drawn patient that its gradient averages over
+    records: int  # K, records of a drawn patient that its gradient averages over; if the unit is the patch,
+    # how many patches a patient nominally gives
 
 
-class GradientPhase(ABC):
+class SitePhase:
+    """What a site does with its patients."""
+
+    unit: ClassVar[Unit] = Unit.PATIENT  # whose contribution is clipped and drawn
+    reads: tuple[str, ...] = ()  # networks the coordinator sends
+
+
+class GradientPhase(SitePhase, ABC):
     """Steps that move networks by the noisy sum of per-patient gradients."""
 
-    reads: tuple[str, ...]  # networks the coordinator sends
     moves: tuple[str, ...]  # networks the site moves and sends back
 
     @abstractmethod
@@ -56,7 +69,10 @@ class GradientPhase(ABC):
 
     @abstractmethod
     def patient_loss(self, model: nn.ModuleDict, records: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the scalar loss of one patient's (K, ...) records. Reads patients: goes through the door."""
+        """Return the scalar loss of one patient's (K, ...) records. Reads patients: goes through the door.
+
+        If the unit is the patch, the records are several patients' and the loss must be the mean of theirs.
+        """
 
     def public_loss(self, model: nn.ModuleDict, count: int, generator: torch.Generator) -> Tensor | None:
         """Return the part of the loss that reads no patient, over `count` synthetic records, or None."""
@@ -66,17 +82,17 @@ class GradientPhase(ABC):
         """Post-process the moved networks after each step (weight clipping, say)."""
 
 
-class ReleasePhase(ABC):
+class ReleasePhase(SitePhase, ABC):
     """One bounded vector a patient, summed and noised as it is."""
 
     size: int  # length of the vector
 
     @abstractmethod
-    def statistic(self, records: Records, generator: torch.Generator) -> Tensor:
-        """Return one patient's vector (size,). Reads patients: goes through the door."""
+    def statistic(self, records: Records, generator: torch.Generator, model: nn.ModuleDict) -> Tensor:
+        """Return one patient's vector (size,). Reads patients: goes through the door.
 
-
-SitePhase = GradientPhase | ReleasePhase
+        `model` holds the networks named in `reads` as broadcast, so that a patient can be scored by them.
+        """
 
 
 class Recipe(ABC):
@@ -89,7 +105,7 @@ class Recipe(ABC):
 
     preset: str
     schedule: Schedule
-    phase: SitePhase
+    phase: GradientPhase | ReleasePhase
     sources: tuple[str, ...] = ("generator",)  # what `sample` can draw from; the first is the default
     pretraining: str = ""  # what `pretrain` trains on what public data; "" if it does nothing
 
@@ -134,7 +150,7 @@ def state_of(model: nn.ModuleDict, networks: Sequence[str]) -> Arrays:
 
 def sent_to_sites(recipe: Recipe, model: nn.ModuleDict) -> Arrays:
     """Return what a round broadcasts."""
-    return state_of(model, recipe.phase.reads) if isinstance(recipe.phase, GradientPhase) else {}
+    return state_of(model, recipe.phase.reads)
 
 
 def sent_by_sites(recipe: Recipe, model: nn.ModuleDict) -> dict[str, tuple[int, ...]]:

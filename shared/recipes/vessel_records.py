@@ -1,4 +1,4 @@
-"""What both variants of `vessels-2d` share: a patient's patches, and patches as published cases."""
+"""What the variants of `vessels-2d` share: a patient's patches, and patches as published cases."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -28,6 +28,14 @@ class VesselRecords:
         mirrored = torch.rand(count, generator=generator) < 0.5
         patches[mirrored] = patches[mirrored].flip(2)
         return patches
+
+    def __len__(self) -> int:
+        """Return how many patches there are: at most the preset's number."""
+        return len(self._pool)
+
+    def take(self, indices: NDArray[np.intp]) -> Tensor:
+        """Return the patches (n, 2, edge, edge) with these numbers, as they are."""
+        return torch.from_numpy(self._pool.crop(indices))
 
     def all(self) -> NDArray[np.float32]:
         """Return every patch (n, 2, edge, edge)."""

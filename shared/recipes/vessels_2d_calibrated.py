@@ -32,7 +32,7 @@ class StatisticsPhase(ReleasePhase):
 
     size = STATISTICS_DIM
 
-    def statistic(self, records: Records, generator: torch.Generator) -> Tensor:
+    def statistic(self, records: Records, generator: torch.Generator, model: nn.ModuleDict) -> Tensor:
         """Return `vessel_statistics` of all patches of a patient."""
         assert isinstance(records, VesselRecords)
         return torch.from_numpy(vessel_statistics(records.all()))

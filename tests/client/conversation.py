@@ -58,7 +58,7 @@ def run_of(
         sampling_rate=rate,
         clip_norm=None if noise_multiplier is None else schedule.clip_norm,
         records_per_patient=schedule.records,
-        spending=Spending.of(mechanism),
+        spending=Spending.of(mechanism, unit=recipe.phase.unit),
         delta=1e-5,
         noise_source=source,
         public_seed=5,

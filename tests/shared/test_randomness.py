@@ -14,7 +14,7 @@ PIECE = 2 * randomness._CHUNK
 def test_any_number_of_draws_is_finite_and_none_is_left_out(count: int) -> None:
     draws = SystemRandomness().gaussian(count, 2.0)
     assert draws.shape == (count,)
-    assert draws.dtype == torch.float32
+    assert draws.dtype == torch.float64
     assert bool(torch.isfinite(draws).all())
     assert int((draws == 0).sum()) == 0  # an exact zero has probability 1e-8 a draw; memory not filled is likely 0
 

@@ -1,0 +1,96 @@
+"""Nothing but the noisy sum depends on patients: with that sum silenced, two cohorts cannot be told apart.
+
+Two hospitals of the same name, key, salt and patient ids hold other images. With the door's sum replaced by
+zeros, everything they send (arrays, JSON, signatures, refusals, sizes) must be the same byte for byte.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from shared.ledger.events import Settle
+from shared.messages import UpdateReply
+from shared.recipes.base import Recipe
+from tests.client.conversation import Conversation, body_of, event_of, model_of, run_of
+from tests.cohorts import site_for
+from tests.recipes.guarantees import silence
+from tests.recipes.subject import PATIENTS, SITE, Subject, releases
+
+ROUNDS, STEPS = 2, 2
+UPDATES = [3, 4]  # which answers of a conversation are updates
+
+
+def everything_sent(folder: Path, recipe: Recipe, noise_seed: int = 1) -> list[bytes]:
+    """Take a site through a whole run, mistakes included; return all it sends."""
+    run = run_of(recipe, rounds=ROUNDS, steps=STEPS, sampling_rate=0.5)
+    model = model_of(recipe)
+    site = Conversation(folder, noise_seed=noise_seed)
+    site.train(run, 1, model)  # refused: nothing is reserved yet
+    site.enrol(recipe)
+    site.reserve(run)
+    for round_ in range(1, ROUNDS + 1):
+        body_of(site.train(run, round_, model), UpdateReply)
+    site.train(run, ROUNDS, {name: value + 1 for name, value in model.items()} or {"x": torch.ones(1)})
+    site.train(run, ROUNDS + 1, model)  # refused: no such round
+    site.settle(run)
+    assert len(site.answers) == ROUNDS + 6
+    return site.answers
+
+
+def twins(subject: Subject) -> tuple[Path, Path]:
+    """Return two sites with nothing in common but name, key, salt and ids; one has a patient seen thrice."""
+    one, other = subject.folder, subject.folder.parent / "twin" / SITE
+    site_for(subject.recipe.roles, other, PATIENTS, seed=500)
+    Conversation(one).enrol(subject.recipe)
+    (other / ".willis").mkdir()
+    for secret in ("site.key", "salt"):
+        shutil.copy(one / ".willis" / secret, other / ".willis" / secret)
+    return one, other
+
+
+@contextmanager
+def silenced(subject: Subject) -> Iterator[None]:
+    """Silence the door meanwhile."""
+    with subject.monkeypatch.context() as patch:
+        silence(patch)
+        yield
+
+
+def a_silenced_site_sends_the_same_bytes_whatever_its_patients(subject: Subject) -> None:
+    sites = twins(subject)
+    with silenced(subject):
+        one, other = (everything_sent(folder, subject.recipe) for folder in sites)
+    assert one == other
+
+
+def a_silenced_site_does_not_tell_who_was_drawn(subject: Subject) -> None:
+    """Another seed draws other patients; the half of the loss that is not noised must not notice."""
+    one, _ = twins(subject)
+    other = shutil.copytree(one, subject.folder.parent / "copy" / SITE)
+    with silenced(subject):
+        answers = [everything_sent(folder, subject.recipe, seed) for folder, seed in ((one, 1), (other, 2))]
+    assert answers[0] == answers[1]
+
+
+def without_silence_the_updates_differ_and_nothing_else(subject: Subject) -> None:
+    """The same seed gives the same noise: what differs comes from patients, so patients were read."""
+    one, other = (everything_sent(folder, subject.recipe) for folder in twins(subject))
+    assert [index for index, (a, b) in enumerate(zip(one, other, strict=True)) if a != b] == UPDATES
+
+
+def a_settlement_says_what_the_site_really_did(subject: Subject) -> None:
+    """Unit and number of steps, of a run of two rounds asked through the ClientApp."""
+    run = run_of(subject.recipe, rounds=ROUNDS, steps=STEPS, sampling_rate=0.5)
+    site, done = Conversation(subject.folder), list[None]()
+    site.enrol(subject.recipe)
+    site.reserve(run)
+    with releases(subject.monkeypatch, lambda: done.append(None)):
+        for round_ in range(1, ROUNDS + 1):
+            site.train(run, round_, model_of(subject.recipe))
+    settled = event_of(site.settle(run))
+    assert isinstance(settled, Settle)
+    assert len(done) == settled.spending.steps == ROUNDS * STEPS
+    assert settled.spending.unit is subject.phase.unit
