@@ -41,13 +41,11 @@ def everything_sent(folder: Path, recipe: Recipe, noise_seed: int = 1) -> list[b
 
 
 def twins(subject: Subject) -> tuple[Path, Path]:
-    """Return two sites with nothing in common but name, key, salt and ids; one has a patient seen thrice."""
+    """Return two sites with nothing in common but name, key, salt, ids and enrolment; one has a patient seen thrice."""
     one, other = subject.folder, subject.folder.parent / "twin" / SITE
     site_for(subject.recipe.roles, other, PATIENTS, seed=500)
     Conversation(one).enrol(subject.recipe)
-    (other / ".willis").mkdir()
-    for secret in ("site.key", "salt"):
-        shutil.copy(one / ".willis" / secret, other / ".willis" / secret)
+    shutil.copytree(one / ".willis", other / ".willis")
     return one, other
 
 
