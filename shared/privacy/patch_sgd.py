@@ -92,5 +92,7 @@ class PatchOptimizer(PrivateOptimizer):
                 each = [getattr(p, "grad_sample", None) for p in self.params]
                 yield from ([None if g is None else g[row] for g in each] for row in range(len(batch)))
             finally:
-                for hook in hooks:
+                for hook, network in zip(hooks, self._networks, strict=True):
                     hook.cleanup()
+                    for module in network.modules():  # what a pass that failed left would go to the next one
+                        vars(module).pop("activations", None)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import torch
 
+import client.app
 from shared.ledger.events import Settle
 from shared.messages import UpdateReply
 from shared.recipes.base import Recipe
 from tests.client.conversation import Conversation, body_of, event_of, model_of, run_of
 from tests.cohorts import site_for
 from tests.recipes.guarantees import silence
-from tests.recipes.subject import PATIENTS, SITE, Subject, releases
+from tests.recipes.subject import PATIENTS, SITE, Scripted, Subject, everyone, nobody, releases
 
 ROUNDS, STEPS = 2, 2
 UPDATES = [3, 4]  # which answers of a conversation are updates
@@ -45,9 +46,7 @@ def twins(subject: Subject) -> tuple[Path, Path]:
     one, other = subject.folder, subject.folder.parent / "twin" / SITE
     site_for(subject.recipe.roles, other, PATIENTS, seed=500)
     Conversation(one).enrol(subject.recipe)
-    (other / ".willis").mkdir()
-    for secret in ("site.key", "salt"):
-        shutil.copy(one / ".willis" / secret, other / ".willis" / secret)
+    shutil.copytree(one / ".willis", other / ".willis")
     return one, other
 
 
@@ -67,12 +66,18 @@ def a_silenced_site_sends_the_same_bytes_whatever_its_patients(subject: Subject)
 
 
 def a_silenced_site_does_not_tell_who_was_drawn(subject: Subject) -> None:
-    """Another seed draws other patients; the half of the loss that is not noised must not notice."""
-    one, _ = twins(subject)
-    other = shutil.copytree(one, subject.folder.parent / "copy" / SITE)
+    """Other seeds draw others, and everyone or nobody may be drawn; the un-noised half must not notice."""
+    kept, _ = twins(subject)
+    folders = [shutil.copytree(kept, subject.folder.parent / str(n) / SITE) for n in range(4)]
     with silenced(subject):
-        answers = [everything_sent(folder, subject.recipe, seed) for folder, seed in ((one, 1), (other, 2))]
-    assert answers[0] == answers[1]
+        answers = [
+            everything_sent(folder, subject.recipe, seed) for folder, seed in zip(folders[:2], (1, 2), strict=True)
+        ]
+        for folder, drawn in zip(folders[2:], (everyone, nobody), strict=True):
+            with subject.monkeypatch.context() as patch:
+                patch.setattr(client.app, "randomness_for", lambda *args, drawn=drawn: Scripted(drawn=drawn))
+                answers.append(everything_sent(folder, subject.recipe))
+    assert all(other == answers[0] for other in answers)
 
 
 def without_silence_the_updates_differ_and_nothing_else(subject: Subject) -> None:

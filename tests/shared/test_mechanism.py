@@ -1,5 +1,7 @@
 """The door's formal guarantees, one test each."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from shared.privacy.mechanism import GaussianSum
+from shared.privacy import mechanism
+from shared.privacy.mechanism import GaussianSum, PoissonSums, grid_step
 from shared.privacy.randomness import Randomness, SeededRandomness, SystemRandomness
 
 SHAPES = [(3, 2), (5,), ()]
@@ -36,6 +39,73 @@ def test_sensitivity_removing_any_patient_moves_the_sum_by_at_most_the_clip_norm
     for gone in range(patients):
         moved = whole - silent_sum(vectors[:gone] + vectors[gone + 1 :], clip)
         assert float(moved.norm()) <= clip * (1 + 1e-6 * patients)
+
+
+def exact_sum(values: list[Tensor], clip: float) -> Tensor:
+    door = GaussianSum([torch.zeros(values[0].shape)], clip, 1.0, SystemRandomness())
+    for one in values:
+        door.add([one])
+    return door._sum[0] * door._unit
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32), st.sampled_from([1.0, 3e-5, 1e8]))
+def test_sums_of_cancelling_vectors_move_by_no_more_than_the_clip_norm_to_the_last_bit(
+    seed: int, clip: float
+) -> None:
+    """Float32 sums of such vectors move by more, as patients of 1e8 and -1e8 come and go between small ones."""
+    rng = np.random.default_rng(seed)
+    scale = 10.0 ** rng.integers(-8, 9, size=(200, 1))
+    rows = [torch.from_numpy(v.astype(np.float32)) for v in rng.choice([-1.0, 1.0], (200, 7)) * scale]
+    whole = exact_sum(rows, clip)
+    assert torch.equal(whole, exact_sum(rows[::-1], clip))  # no rounding: any order gives the same bits
+    for gone in (0, 100, 199):
+        moved = whole - exact_sum(rows[:gone] + rows[gone + 1 :], clip)
+        assert math.fsum(x * x for x in moved.tolist()) <= clip**2
+
+
+@settings(max_examples=25)
+@given(st.floats(1e-3, 1e3), st.floats(0.3, 30.0), st.floats(-50.0, 50.0))
+def test_whatever_leaves_is_a_multiple_of_a_grid_fixed_by_the_noise_alone(
+    clip: float, sigma: float, value: float
+) -> None:
+    for randomness in (SystemRandomness(), SeededRandomness(1, "grid")):
+        door = GaussianSum([torch.zeros(1000)], clip, sigma, randomness)
+        door.add([torch.full((1000,), value)])
+        (released,) = door.release()
+        assert released.dtype == torch.float32
+        multiples = released.double() / grid_step(sigma * clip)
+        assert torch.equal(multiples, multiples.round())
+        assert len(set(multiples.tolist())) > 900  # fine enough to be no loss
+
+
+def test_the_low_bits_of_what_leaves_carry_nothing() -> None:
+    """Two sums a third of a step apart: last bits even and odd alike, and the same share of each."""
+    count, sigma = 400_000, 1.0
+    for part in (0.0, 1 / 3):
+        door = GaussianSum([torch.zeros(count)], 1e4, sigma / 1e4, SystemRandomness())
+        door.add([torch.full((count,), part * grid_step(sigma))])
+        steps = (door.release()[0].double() / grid_step(sigma)).long()
+        shares = torch.bincount(steps % 8, minlength=8) / count
+        assert float((shares - 1 / 8).abs().max()) < 5 * (7 / 64 / count) ** 0.5
+
+
+def test_more_vectors_than_an_exact_sum_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mechanism, "_MOST", 2)
+    door = GaussianSum([torch.zeros(1)], 1.0, 1.0, SystemRandomness())
+    door.add([torch.ones(1)])
+    door.add([torch.ones(1)])
+    with pytest.raises(OverflowError, match="sampling rate"):
+        door.add([torch.ones(1)])
+
+
+def test_a_step_that_failed_half_way_is_counted() -> None:
+    sums = PoissonSums(
+        noise_multiplier=1.0, clip_norm=1.0, sampling_rate=1.0, units=2, randomness=SystemRandomness()
+    )
+    with pytest.raises(ZeroDivisionError):
+        sums.release([torch.zeros(1)], lambda drawn: ([torch.ones(1) / (1 // int(n))] for n in drawn))
+    assert sums.executed().steps == 1
 
 
 def test_clipping_keeps_the_direction_and_leaves_small_vectors_alone() -> None:
@@ -75,7 +145,7 @@ def test_a_sum_is_released_once() -> None:
         door.release()
 
 
-@pytest.mark.parametrize(("clip", "sigma"), [(0.0, 1.0), (-1.0, 1.0), (1.0, -0.1)])
+@pytest.mark.parametrize(("clip", "sigma"), [(0.0, 1.0), (-1.0, 1.0), (1.0, -0.1), (float("inf"), 1.0)])
 def test_senseless_settings_are_refused(clip: float, sigma: float) -> None:
     with pytest.raises(ValueError, match="clip_norm"):
         GaussianSum([torch.zeros(1)], clip, sigma, SystemRandomness())

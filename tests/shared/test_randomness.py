@@ -1,4 +1,11 @@
-"""Noise made and norms taken piece by piece are what they would be in one piece."""
+"""Noise made and norms taken piece by piece are what they would be in one piece; no key can be read."""
+
+import copy
+import gc
+import os
+import pickle
+from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 import torch
@@ -32,3 +39,39 @@ def test_a_vector_longer_than_a_piece_is_clipped_as_a_whole() -> None:
     released = door.release()[0].double()
     assert float(released.norm()) == pytest.approx(1.0, rel=1e-5)
     assert float(released.norm()) <= 1.0
+
+
+def everything_reachable(thing: object) -> list[object]:
+    """Return all that Python can find from an object's attributes on, classes and modules left out."""
+    found: dict[int, object] = {}
+    waiting = [thing]
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in found and not isinstance(one, type | ModuleType):
+            found[id(one)] = one
+            waiting += gc.get_referents(one)
+    return list(found.values())
+
+
+def test_no_key_can_be_read_off_the_systems_randomness(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[bytes] = []
+
+    def noted(count: int, urandom: Callable[[int], bytes] = os.urandom) -> bytes:
+        drawn.append(urandom(count))
+        return drawn[-1]
+
+    monkeypatch.setattr(os, "urandom", noted)
+    system = SystemRandomness()
+    system.gaussian(10, 1.0)
+    assert len(drawn) == 2
+    secrets = {secret for key in drawn for secret in (key, key.hex(), repr(key))}
+    assert not [
+        one for one in everything_reachable(vars(system)) if isinstance(one, bytes | str) and one in secrets
+    ]
+    assert repr(system) == "SystemRandomness()"
+
+
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_key_stream_cannot_be_pickled_or_copied(duplicate: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError, match="cannot be copied or pickled"):
+        duplicate(SystemRandomness())
