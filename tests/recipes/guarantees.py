@@ -26,6 +26,7 @@ from tests.recipes.subject import Scripted, Subject, everyone, nobody, releases,
 
 ROUNDING = 1e-5  # of float32 weights, beside sums of about 1 and more
 ENOUGH = 600_000  # draws: their deviation is within 0.5 % of the true one but for 5 in 10⁸ times
+MOST = 3000  # steps played for one measurement of the noise
 RARE = 1e-7  # chance of a false alarm
 
 
@@ -71,14 +72,18 @@ def a_contribution_that_is_nan_counts_as_zero(subject: Subject) -> None:
 
 
 def a_step_releases_the_declared_noise(subject: Subject) -> None:
-    """Measured on what leaves the site: with nobody drawn, and with everyone drawn contributing nothing."""
+    """Measured on what leaves the site: with nobody drawn, and with everyone drawn contributing nothing.
+
+    Within 0.5 %, or, where a release is so small that this would take thousands of steps, within six standard
+    errors of as many values as `MOST` steps give.
+    """
     subject.strip(0.0)
     for drawn in (nobody, everyone):
         first = subject.released(Scripted(drawn=drawn))
-        more = [subject.released(Scripted(drawn=drawn)) for _ in range(ENOUGH // len(first))]
+        more = [subject.released(Scripted(drawn=drawn)) for _ in range(min(ENOUGH // len(first), MOST))]
         noise = torch.cat([first, *more])
         std = 2.0 * subject.clip_norm
-        assert float(noise.std()) == pytest.approx(std, rel=0.005)
+        assert float(noise.std()) == pytest.approx(std, rel=max(0.005, 6 / (2 * len(noise)) ** 0.5))
         assert abs(float(noise.mean())) < 6 * std / len(noise) ** 0.5
 
 
