@@ -43,7 +43,7 @@ def conduct(grid: Grid, folder: RunFolder, progress: Progress) -> None:
     record = Recorder(ledger, folder.home.identity)
     witnessed = folder.home.witnessed()
     try:
-        last = _last(folder)  # damage is found before any site is asked
+        _last(folder)  # damage is found before any site is asked
         progress("enrolment", 0, 1)
         members = enrol(grid, job, ledger)
         run = plan(job, recipe, [m.enrol for m in members])
@@ -52,7 +52,7 @@ def conduct(grid: Grid, folder: RunFolder, progress: Progress) -> None:
         witnessed = witness(grid, members, folder.home, ledger)
         progress("reservation", 0, 1)
         reserve(grid, run, members, ledger, resume=started)
-        model, optimizer, done = _open_state(recipe, run, folder, last, record, progress, pretrain=job.pretrain)
+        model, optimizer, done = _open_state(recipe, run, folder, record, progress, pretrain=job.pretrain)
         rounds = Rounds(grid, run, recipe, members, model, optimizer, progress)
         for round_ in range(done + 1, run.rounds + 1):
             progress("rounds", round_ - 1, run.rounds)
@@ -98,7 +98,6 @@ def _open_state(
     recipe: Recipe,
     run: Run,
     folder: RunFolder,
-    last: Checkpoint | None,
     record: Recorder,
     progress: Progress,
     *,
@@ -107,6 +106,7 @@ def _open_state(
     """Return model, optimiser and rounds done: from the last checkpoint, or fresh."""
     model = recipe.build(run.public_seed)
     optimizer = recipe.coordinator_optimizer(model)
+    last = _last(folder)
     if last is not None:
         model.load_state_dict(_under(last.arrays, _MODEL))
         load_state(optimizer, _under(last.arrays, _OPTIMIZER))

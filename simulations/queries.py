@@ -28,15 +28,11 @@ def ask_dice(out: Path, of: Path, cohorts: Path, asked: Asked, steps: int) -> li
         WillisError: as `simulations.federation.start_run`.
     """
     pairs = find_published(of).pairs()
-    if pairs.shape[-1] != EDGE[asked.preset]:
-        raise UsageError(
-            f"{of}: patches of {pairs.shape[-1]} voxels; preset {asked.preset} scores {EDGE[asked.preset]}"
-        )
+    edge = EDGE[asked.preset]
+    if pairs.shape[-1] != edge:
+        raise UsageError(f"{of}: patches of {pairs.shape[-1]} voxels; preset {asked.preset} scores {edge}")
     with bars() as progress:
-        done = iter(range(1, steps + 1))
-        network = train(
-            pairs, steps, asked.seed or 0, lambda: progress("training on public data", next(done), steps)
-        )
+        network = train(pairs, steps, asked.seed or 0, Counter(progress, "training on public data", steps))
     initial = {f"network.{name}": value for name, value in network.state_dict().items()}
     start_run(out, cohorts, asked, "embedded", save(initial))
     return _answer(RunFolder(out))
