@@ -9,7 +9,6 @@ from server.ledger_export import CHECKPOINT, WITNESSED, read_checkpoint, read_li
 from server.report import disagreements_or_none, second_opinion
 from server.run_folder import RunFolder
 from shared.errors import WillisError
-from shared.ledger.checkpoint import Checkpoint
 from shared.ledger.events import Federation
 from shared.ledger.finding import Finding
 from shared.ledger.log import SignedEvent, parse
@@ -60,10 +59,12 @@ def _seen_before(
             "the ledger grew out of what was seen before",
             lambda path=path: check_grown(lines, read_checkpoint(path), key, str(path)),  # type: ignore[misc]
         )
-    witnessed: Checkpoint | None = None
-    if (folder.ledger / WITNESSED).exists():
-        witnessed = read_checkpoint(folder.ledger / WITNESSED)
-    yield check_witnesses(lines, witnessed, list(runs.values()), key)
+
+    def witnesses() -> Finding:
+        path = folder.ledger / WITNESSED
+        return check_witnesses(lines, read_checkpoint(path) if path.exists() else None, list(runs.values()), key)
+
+    yield files.guarded("hospitals witnessed the ledger", witnesses)
 
 
 def _examine_run(

@@ -43,6 +43,7 @@ def conduct(grid: Grid, folder: RunFolder, progress: Progress) -> None:
     record = Recorder(ledger, folder.home.identity)
     witnessed = folder.home.witnessed()
     try:
+        _last(folder)  # damage is found before any site is asked
         progress("enrolment", 0, 1)
         members = enrol(grid, job, ledger)
         run = plan(job, recipe, [m.enrol for m in members])
@@ -88,6 +89,11 @@ def load_model(folder: RunFolder) -> tuple[Recipe, nn.ModuleDict, Run]:
     return recipe, model, run
 
 
+def _last(folder: RunFolder) -> Checkpoint | None:
+    """Return the last checkpoint, if there is one."""
+    return latest(folder.checkpoints) if any(folder.checkpoints.glob("round-*.safetensors")) else None
+
+
 def _open_state(
     recipe: Recipe,
     run: Run,
@@ -100,12 +106,12 @@ def _open_state(
     """Return model, optimiser and rounds done: from the last checkpoint, or fresh."""
     model = recipe.build(run.public_seed)
     optimizer = recipe.coordinator_optimizer(model)
-    if any(folder.checkpoints.glob("round-*.safetensors")):
-        state = latest(folder.checkpoints)
-        model.load_state_dict(_under(state.arrays, _MODEL))
-        load_state(optimizer, _under(state.arrays, _OPTIMIZER))
-        _record_round(record, run, state)
-        return model, optimizer, state.round
+    last = _last(folder)
+    if last is not None:
+        model.load_state_dict(_under(last.arrays, _MODEL))
+        load_state(optimizer, _under(last.arrays, _OPTIMIZER))
+        _record_round(record, run, last)
+        return model, optimizer, last.round
     if folder.initial_file.exists():
         model.load_state_dict(load_file(folder.initial_file), strict=False)
     elif pretrain:

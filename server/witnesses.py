@@ -5,6 +5,7 @@ checkpoint does not fit; it refuses, and the run stops.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from flwr.app import RecordDict
 from flwr.serverapp import Grid
@@ -28,6 +29,11 @@ def witness(grid: Grid, members: Sequence[Member], home: Home, ledger: LedgerSto
     leaves = [leaf_hash(raw) for raw in ledger.lines]
     signed = Checkpoint.by(home.identity, ledger.head)
     known = home.witnessed()
+    if known and known.head.size > ledger.head.size:
+        raise LedgerError(
+            f"{ledger.path}: {ledger.head.size} entries, and hospitals witnessed {known.head.size}: "
+            "an older copy was brought back; restore the latest ledger"
+        )
     named = {name for name, _ in known.signatures} if known else set()
     start = {m.node: known.head.size if known and witness_name(m.name) in named else 0 for m in members}
     by_node = {m.node: m for m in members}
@@ -46,18 +52,29 @@ def witness(grid: Grid, members: Sequence[Member], home: Home, ledger: LedgerSto
         }
         start = {}
         for node, content in ask(grid, WITNESS, requests, group=WITNESS, deadline=SITE_DEADLINE):
-            reply = _reply(by_node[node].name, content)
+            member = by_node[node]
+            reply = _reply(member.name, content)
             if reply is None:
                 continue
+            if reply.size > ledger.head.size:
+                raise LedgerError(_forked(member.name))
             if reply.signature:
-                cosigned[by_node[node].name] = (reply.name, bytes.fromhex(reply.signature))
-            elif reply.size <= ledger.head.size:
+                cosigned |= _cosignature(signed, member, reply)
+            elif reply.size >= 0:
                 start[node] = reply.size
-            else:
-                raise LedgerError(_forked(by_node[node].name))
     full = signed.with_signatures(*(cosigned[name] for name in sorted(cosigned)))
     home.keep_witnessed(full)
     return full
+
+
+def _cosignature(signed: Checkpoint, member: Member, reply: WitnessReply) -> dict[str, tuple[str, bytes]]:
+    """Return a member's cosignature under its name; one that is not its own, of this checkpoint, is left out."""
+    try:
+        found = (reply.name, bytes.fromhex(reply.signature))
+    except ValueError:
+        return {}
+    genuine = signed.with_signatures(found).cosigned_by(member.name, member.enrol.public_key)
+    return {member.name: found} if genuine else {}
 
 
 def _reply(site: str, content: RecordDict | None) -> WitnessReply | None:
@@ -67,9 +84,9 @@ def _reply(site: str, content: RecordDict | None) -> WitnessReply | None:
     try:
         return unpack(content, WitnessReply)
     except ProtocolError:
-        failure = unpack(content, Failure)
-        if failure.code == LedgerError.code:
-            raise LedgerError(_forked(site)) from None
+        with suppress(ProtocolError):
+            if unpack(content, Failure).code == LedgerError.code:
+                raise LedgerError(_forked(site)) from None
         return None
 
 

@@ -89,8 +89,8 @@ def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine, initial: b
     plan(job, recipe, [])  # a target out of reach is refused before anything is read or written
     with bars() as progress:
         _check_cohorts(sites, recipe, job, overlap, progress)
-        home.found(delta, overlap)
         folder.begin(job, home.path)
+        home.found(delta, overlap)
         if initial:
             write_durably(folder.initial_file, initial)
         kept = _Simulation(cohorts=cohorts.resolve(), seed=asked.seed)
@@ -146,6 +146,7 @@ def _check_resumable(folder: RunFolder, job: Job, kept: _Simulation) -> None:
     Raises:
         WillisError: naming what is missing or has changed; nothing has been written.
     """
+    sites = {path.name: Site(path) for path in find_sites(kept.cohorts)}
     folder.home.terms()
     if not folder.plan_file.exists():
         return  # interrupted before any site was asked to reserve
@@ -154,7 +155,6 @@ def _check_resumable(folder: RunFolder, job: Job, kept: _Simulation) -> None:
     seen = views(ledger.events).get(run.run)
     ledger.close()
     enrolled = seen.enrolled if seen else {}  # those that answered the call to reserve
-    sites = {path.name: Site(path) for path in find_sites(kept.cohorts)}
     if len(sites) != job.sites or not enrolled.keys() <= sites.keys():
         began = ", ".join(sorted(enrolled))
         raise CohortError(

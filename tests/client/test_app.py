@@ -10,7 +10,7 @@ import torch
 import client.app
 from client.app import SENTENCES
 from client.site import Site
-from shared.errors import WillisError
+from shared.errors import RequestRefused, WillisError
 from shared.imaging import nifti
 from shared.imaging.scan import Role
 from shared.ledger.events import Enrol, Event, Refuse, Reserve, Settle
@@ -51,6 +51,15 @@ def refusal(content: object, code: str) -> Failure:
     return failure
 
 
+def refused_request(content: object, words: str) -> Refuse:
+    """Return the signed refusal of what goes beyond the reservation: an event of the site's ledger."""
+    event = event_of(content)  # type: ignore[arg-type]
+    assert isinstance(event, Refuse)
+    assert (event.site, event.by, event.code) == ("east", "site", RequestRefused.code)
+    assert words in event.reason
+    return event
+
+
 def test_a_run_from_enrolment_to_settlement(reserved: Conversation) -> None:
     for round_ in (1, 2):
         content = reserved.train(PLAN, round_, MODEL)
@@ -71,7 +80,7 @@ def test_a_question_asked_again_gets_the_same_bytes(reserved: Conversation) -> N
 def test_an_answered_round_asked_with_another_model_is_refused(reserved: Conversation) -> None:
     reserved.train(PLAN, 1, MODEL)
     other = {name: value + 1 for name, value in MODEL.items()}
-    refusal(reserved.train(PLAN, 1, other), "protocol")
+    refused_request(reserved.train(PLAN, 1, other), "a second answer would spend twice")
     settled = event_of(reserved.settle(PLAN))
     assert isinstance(settled, Settle)
     assert settled.rounds == 1
@@ -79,9 +88,9 @@ def test_an_answered_round_asked_with_another_model_is_refused(reserved: Convers
 
 def test_training_without_a_reservation_is_refused(folder: Path) -> None:
     site = Conversation(folder)
-    refusal(site.train(PLAN, 1, MODEL), "protocol")
+    refusal(site.train(PLAN, 1, MODEL), "ledger")  # nobody the refusal could be signed for
     site.enrol(RECIPE)
-    refusal(site.train(PLAN, 1, MODEL), "protocol")
+    refused_request(site.train(PLAN, 1, MODEL), "was never reserved here")
     assert not list((folder / ".willis").rglob("questions.jsonl"))
 
 
@@ -92,13 +101,13 @@ def test_training_after_a_refusal_is_refused(folder: Path) -> None:
     refused = event_of(site.reserve(PLAN))
     assert isinstance(refused, Refuse)
     assert "4 patients" in refused.reason
-    refusal(site.train(PLAN, 1, MODEL), "protocol")
+    refused_request(site.train(PLAN, 1, MODEL), "was never reserved here")
 
 
 def test_training_after_settlement_is_refused_until_the_run_is_resumed(reserved: Conversation) -> None:
     reserved.train(PLAN, 1, MODEL)
     reserved.settle(PLAN)
-    refusal(reserved.train(PLAN, 2, MODEL), "protocol")
+    refused_request(reserved.train(PLAN, 2, MODEL), "settled; reserve it before training")
     body_of(reserved.train(PLAN, 1, MODEL), UpdateReply)  # paid for already
     reserved.reserve(PLAN, resume=True)
     body_of(reserved.train(PLAN, 2, MODEL), UpdateReply)
@@ -106,7 +115,19 @@ def test_training_after_settlement_is_refused_until_the_run_is_resumed(reserved:
 
 @pytest.mark.parametrize("round_", [0, 3, -1])
 def test_a_round_outside_the_plan_is_refused(reserved: Conversation, round_: int) -> None:
-    refusal(reserved.train(PLAN, round_, MODEL), "protocol")
+    refused = refused_request(reserved.train(PLAN, round_, MODEL), "not among the 2 reserved")
+    assert refused.round == round_
+
+
+def test_a_refused_request_is_in_the_sites_ledger_once_and_is_repeated_to_the_byte(reserved: Conversation) -> None:
+    for _ in range(2):
+        reserved.train(PLAN, 3, MODEL)
+    assert reserved.answers[-1] == reserved.answers[-2]
+    (refused,) = [event for event in events(reserved) if isinstance(event, Refuse)]
+    assert refused.round == 3
+    settled = event_of(reserved.settle(PLAN))
+    assert isinstance(settled, Settle)
+    assert settled.rounds == 0
 
 
 def test_a_model_that_is_not_the_one_named_is_refused(reserved: Conversation) -> None:
@@ -245,6 +266,6 @@ def events(site: Conversation) -> list[Event]:
 
 def test_every_code_of_an_error_has_its_sentence() -> None:
     """A code without one would be told as an unexpected error."""
-    raised_at_sites = {"cohort", "policy", "ledger", "checkpoint", "protocol", "usage", "error"}
+    raised_at_sites = {"cohort", "policy", "ledger", "checkpoint", "protocol", "request", "usage", "error"}
     assert raised_at_sites <= SENTENCES.keys()
     assert all(len(sentence) < 100 and "{" not in sentence for sentence in SENTENCES.values())

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Adam
 
 from client.outbox import KEEP, Outbox
-from shared.errors import CheckpointError, ProtocolError
+from shared.errors import CheckpointError, RequestRefused
 from shared.optimizer_state import load_state, save_state
 
 
@@ -47,7 +47,7 @@ def test_the_same_question_gets_the_same_bytes_also_after_a_restart(tmp_path: Pa
 
 def test_an_answered_round_is_not_begun_from_another_model(tmp_path: Path) -> None:
     outbox = answered(tmp_path, 1)
-    with pytest.raises(ProtocolError, match="spend twice"):
+    with pytest.raises(RequestRefused, match="spend twice"):
         outbox.begin(1, "another model")
     assert outbox.rounds == 1
 
@@ -56,7 +56,7 @@ def test_rounds_do_not_go_back(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path)
     outbox.begin(1, "model 0")
     outbox.begin(5, "model 4")  # a site that missed rounds may come back
-    with pytest.raises(ProtocolError, match="round 3 comes after round 5"):
+    with pytest.raises(RequestRefused, match="round 3 comes after round 5"):
         outbox.begin(3, "model 2")
     assert outbox.rounds == 2
 
@@ -84,7 +84,7 @@ def test_the_coordinator_may_go_back_as_far_as_it_keeps_checkpoints(tmp_path: Pa
 def test_an_answer_that_was_sent_and_dropped_is_not_made_again(tmp_path: Path) -> None:
     """Made again it would be noised afresh: two releases for the price of one."""
     outbox = answered(tmp_path, 5)
-    with pytest.raises(ProtocolError, match="answered long ago"):
+    with pytest.raises(RequestRefused, match="answered long ago"):
         outbox.begin(5 - KEEP, f"model {5 - KEEP - 1}")
 
 
@@ -97,7 +97,7 @@ def test_a_line_torn_by_a_crash_is_ignored_and_swallows_nothing(torn: bytes, tmp
     assert outbox.rounds == 1
     outbox.begin(2, "model 1")
     assert Outbox(tmp_path).rounds == 2
-    with pytest.raises(ProtocolError):
+    with pytest.raises(RequestRefused):
         Outbox(tmp_path).begin(2, "another model")
 
 
@@ -131,7 +131,7 @@ def test_a_seeded_run_starts_over_bound_to_its_questions(tmp_path: Path) -> None
     assert outbox.recall(1) is None
     outbox.store(1, answer(1), state(1))
     assert_equal(outbox.optimizer_state(2), state(1))
-    with pytest.raises(ProtocolError, match="another model"):
+    with pytest.raises(RequestRefused, match="another model"):
         outbox.begin(2, "another model")
     assert outbox.rounds == 3
 

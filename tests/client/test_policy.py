@@ -1,12 +1,16 @@
 """What a site allows: a table of decisions, and a file that is read strictly."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from client.policy import Policy, decide, private_past, read_policy
-from shared.errors import PolicyRefusal
+from client.policy import Policy, read_policy
+from client.policy import decide as decide_for
+from shared.code import code_digest
+from shared.errors import PolicyRefusal, UsageError
+from shared.ledger.budget import patient_level
 from shared.ledger.events import Past, Run
 from shared.privacy.accounting import cost
 from shared.privacy.events import NoiseSource, NonPrivate, SampledGaussian, Spending, Unit
@@ -20,6 +24,16 @@ LOUD = run_of(RECIPE, source=NoiseSource.SYSTEM, noise_multiplier=0.5)
 SEEDED = run_of(RECIPE, source=NoiseSource.SEEDED)
 WITHOUT = run_of(RECIPE, source=NoiseSource.SYSTEM, noise_multiplier=None)
 BY_PATCH = SYSTEM.model_copy(update={"spending": Spending.of(*SYSTEM.spending.mechanisms, unit=Unit.PATCH)})
+
+OTHER_DELTA = SYSTEM.model_copy(update={"delta": 1e-3})
+OTHER_CODE = SYSTEM.model_copy(update={"code": "0" * 64})
+QUERY = SYSTEM.model_copy(update={"recipe": "query-volume"})
+
+
+def decide(policy: Policy, run: Run, patients: int, past: Sequence[Past]) -> None:
+    """Decide at a site where the same code is installed as here."""
+    decide_for(policy, run, patients, past, code_digest())
+
 
 DECISIONS = {  # policy, run, patients -> None, or words of the refusal
     "allowed": (HOSPITAL, SYSTEM, 3, None),
@@ -39,6 +53,17 @@ DECISIONS = {  # policy, run, patients -> None, or words of the refusal
     "over the cap": (HOSPITAL, LOUD, 3, "over the site's cap of ε = 4.00"),
     "under a larger cap": (Policy(max_epsilon=40), LOUD, 3, None),
     "a patch as the unit": (HOSPITAL, BY_PATCH, 3, "the privacy unit is the patch"),
+    "a patch as the unit, allowed": (Policy(max_epsilon=4.0, allow_patch_unit=True), BY_PATCH, 3, None),
+    "another preset": (Policy(presets=("paper",)), SYSTEM, 3, "preset small is not among those allowed"),
+    "a listed preset": (Policy(presets=("paper", "small")), SYSTEM, 3, None),
+    "another δ": (HOSPITAL, OTHER_DELTA, 3, "asks for δ = 0.001, and the site's is 1e-05"),
+    "another δ, agreed on": (Policy(max_epsilon=4.0, delta=1e-3), OTHER_DELTA, 3, None),
+    "a δ too large for the cohort": (Policy(max_epsilon=4.0, delta=1e-3), OTHER_DELTA, 101, "too large"),
+    "other code": (HOSPITAL, OTHER_CODE, 3, "install the same release at both"),
+    "code not approved": (Policy(code=("0" * 64,)), SYSTEM, 3, "not among those the site has approved"),
+    "approved code": (Policy(max_epsilon=4.0, code=("0" * 64, code_digest())), SYSTEM, 3, None),
+    "another query": (Policy(queries=("query-age",)), QUERY, 3, "query query-volume is not among"),
+    "a listed query": (Policy(recipes=("lesions-3d",), queries=("query-volume",)), QUERY, 3, None),
 }
 
 
@@ -63,19 +88,31 @@ def past(run: Run, steps: int | None = None) -> Past:
 def test_the_cap_is_over_all_runs_of_a_cohort() -> None:
     alone = cost([SYSTEM.spending], 1e-5).epsilon
     twice = cost([SYSTEM.spending] * 2, 1e-5).epsilon
+    assert alone < twice < 2 * alone
     between = Policy(max_epsilon=(alone + twice) / 2)
     decide(between, SYSTEM, 3, past=[])
     decide(between, SYSTEM, 3, past=[past(SYSTEM, steps=0)])
-    with pytest.raises(PolicyRefusal, match="over the site's cap"):
+    decide(Policy(max_epsilon=alone), SYSTEM, 3, past=[])  # the cap itself is allowed
+    with pytest.raises(PolicyRefusal, match="of the site's cap"):
         decide(between, SYSTEM, 3, past=[past(SYSTEM)])
-    decide(Policy(max_epsilon=twice), SYSTEM, 3, past=[past(SYSTEM)])  # the cap itself is allowed
+    decide(Policy(max_epsilon=2 * alone), SYSTEM, 3, past=[past(SYSTEM)])
+
+
+def test_a_later_run_may_depend_on_earlier_results_and_must_pass_the_filter() -> None:
+    """PLD of the sum is no bound on what was chosen after a release was seen."""
+    twice = cost([SYSTEM.spending] * 2, 1e-5).epsilon
+    with pytest.raises(PolicyRefusal, match=r"Rényi filter of order .* may depend on earlier ones"):
+        decide(Policy(max_epsilon=twice), SYSTEM, 3, past=[past(SYSTEM)])
+    worse = Policy(max_epsilon=2 * twice, renyi_order=2.0)  # an order at which nothing is left for δ
+    with pytest.raises((PolicyRefusal, UsageError)):
+        decide(worse, SYSTEM, 3, past=[past(SYSTEM)])
 
 
 def test_an_earlier_run_without_noise_is_not_priced_and_does_not_hide_the_others() -> None:
     earlier = [past(WITHOUT), past(SYSTEM)]
-    assert private_past(earlier) == [earlier[1].spending]
+    assert patient_level(earlier) == [earlier[1].spending]
     twice = cost([SYSTEM.spending] * 2, 1e-5).epsilon
-    with pytest.raises(PolicyRefusal, match="over the site's cap"):
+    with pytest.raises(PolicyRefusal, match="of the site's cap"):
         decide(Policy(max_epsilon=twice - 0.01), SYSTEM, 3, past=earlier)
 
 
@@ -84,17 +121,19 @@ def test_no_file_means_rules_that_refuse_simulations(tmp_path: Path) -> None:
     assert policy == Policy()
     assert not policy.allow_seeded_noise
     assert not policy.allow_non_private
+    assert not policy.allow_patch_unit
 
 
 def test_every_field_can_be_set(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(
         "# Größe: klein\nmax_epsilon = 3\ndelta = 1e-6\nmin_noise_multiplier = 1\nmin_patients = 10\n"
-        'recipes = ["lesions-3d"]\nallow_seeded_noise = true\nallow_non_private = true\n',
+        'renyi_order = 8\nrecipes = ["lesions-3d"]\npresets = ["small"]\ncode = ["00"]\nqueries = ["query-age"]\n'
+        "allow_seeded_noise = true\nallow_non_private = true\nallow_patch_unit = true\n",
         encoding="utf-8",
     )
     read = read_policy(path)
-    assert read.cap.model_dump() == {"epsilon": 3.0, "delta": 1e-6}
+    assert read.cap.model_dump() == {"epsilon": 3.0, "delta": 1e-6, "order": 8.0}
     assert all(getattr(read, field) != getattr(Policy(), field) for field in Policy.model_fields)
 
 
@@ -114,6 +153,10 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
         'recipes = "lesions-3d"',
         'allow_seeded_noise = "no"',
         "allow_non_private = 1",
+        "allow_patch_unit = 1",
+        "renyi_order = 1",
+        "renyi_order = inf",
+        'code = "00"',
         "Max_epsilon = 3",
         "max_epsilon 3",
     ],

@@ -13,8 +13,9 @@ from server.run_folder import RunFolder
 from shared.canonical import digest
 from shared.files import write_durably
 from shared.identity import Identity
+from shared.ledger.checkpoint import Checkpoint
 from shared.ledger.events import Cap, Enrol, Event, Federation, Past, Reserve, Round, Run, Settle
-from shared.ledger.log import SignedEvent, bound, event_bytes
+from shared.ledger.log import Head, SignedEvent, bound, event_bytes
 from shared.ledger.store import LedgerStore
 from shared.privacy.events import NoiseSource, NonPrivate, SampledGaussian, Spending
 from shared.privacy.filter import order_for
@@ -126,6 +127,12 @@ def signed(event: Event) -> SignedEvent:
 def signed_all(events: Sequence[Event]) -> list[SignedEvent]:
     """Return `events`, each signed."""
     return [signed(event) for event in events]
+
+
+def cosigned(head: Head, sites: Sequence[str]) -> Checkpoint:
+    """Return a checkpoint of the coordinator, cosigned by `sites`."""
+    checkpoint = Checkpoint.by(COORDINATOR, head)
+    return checkpoint.with_signatures(*(checkpoint.cosign(identity(site), 1_780_000_000) for site in sites))
 
 
 def store_at(folder: Path, events: Sequence[Event]) -> LedgerStore:

@@ -2,10 +2,9 @@
 
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,28 +14,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from server import audit as audit_module
-from server.audit import audit, beyond, examine
+from server import audit_steps
+from server.audit import audit, beyond
+from server.audit_steps import Evidence, examine
 from server.dataset_seal import NAMESPACE, SIGNATURE, SUMS, sums_of
-from server.ledger_export import export_ledger, jsonl, read_head
+from server.ledger_export import CHECKPOINT, WITNESSED, export_ledger, jsonl, read_checkpoint
 from server.publication import publish
 from server.report import write_report
+from server.run_folder import RunFolder
 from shared.canonical import canonical, digest_arrays
 from shared.errors import LedgerError
 from shared.identity import Identity
+from shared.ledger.checkpoint import Checkpoint
 from shared.ledger.events import Event, Past
 from shared.ledger.finding import Finding
-from shared.ledger.log import SignedEvent, parse
-from shared.ledger.signed_head import SignedHead
-from shared.ledger.verify import check_head, verify_run
-from shared.ledger.view import head_of, lines_of
+from shared.ledger.log import Head, SignedEvent, parse
+from shared.ledger.verify import check_checkpoint, verify_runs
+from shared.ledger.view import head_of, lines_of, views
 from shared.privacy.events import NonPrivate, Spending
 from shared.sshsig import ssh_sign
 from tests.server.ledgers import (
     COORDINATOR,
     ROUNDS,
-    RUN_ID,
+    SITES,
     Story,
+    cosigned,
     identity,
     store_at,
 )
@@ -55,7 +57,8 @@ def story_events() -> list[Event]:
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     store = store_at(folder, story_events())
-    publish(folder, folder / "dataset", scans(), coordinator=COORDINATOR, store=store)
+    export_ledger(store, folder / "ledger", COORDINATOR, cosigned(store.head, SITES))
+    publish(RunFolder(folder), folder / "dataset", scans(), store=store)
     store.close()
     (folder / "checkpoints").mkdir()
     save_file(WEIGHTS, folder / "checkpoints" / f"round-{ROUNDS:05d}.safetensors", {"round": str(ROUNDS)})
@@ -67,17 +70,18 @@ def run_dir(untouched: Path, tmp_path: Path) -> Path:
     return shutil.copytree(untouched, tmp_path / "run")
 
 
-def findings(run_dir: Path, key: str | None = None) -> list[Finding]:
-    return list(examine(run_dir, key=key, dataset=run_dir / "dataset"))
+def findings(run_dir: Path, key: str | None = None, kept: Sequence[Path] = ()) -> list[Finding]:
+    return list(examine(Evidence(run_dir, key, kept, None, run_dir / "dataset")))
 
 
-def failed(run_dir: Path, key: str | None = None) -> set[str]:
-    return {finding.check for finding in findings(run_dir, key) if finding.passed is False}
+def failed(run_dir: Path, key: str | None = None, kept: Sequence[Path] = ()) -> set[str]:
+    return {finding.check for finding in findings(run_dir, key, kept) if finding.passed is False}
 
 
-HEAD = "the ledger's head is signed"
-CHAIN = "every entry follows from the one before, rightly signed"
-COPY = "the coordinator's ledger equals its export"
+HEAD = "the ledger is the one its checkpoint fixes"
+CHAIN = "every entry is in its place and signed by the one it binds"
+GROWN = "the ledger grew out of what was seen before"
+WITNESSES = "hospitals witnessed the ledger"
 RELEASES = "only what may be published was released"
 REPORT = "report.json follows from the ledger"
 PAGE = "the report's page follows from report.json"
@@ -106,7 +110,7 @@ def test_the_command_fails_when_a_check_does(run_dir: Path) -> None:
 
 
 def test_another_key_than_the_one_known_is_caught(run_dir: Path) -> None:
-    assert failed(run_dir, identity("somebody").public_key) == {HEAD}
+    assert failed(run_dir, identity("somebody").public_key) == {HEAD, WITNESSES, SEAL, CLAIM}
 
 
 # Edits of files ------------------------------------------------------------------------------------------
@@ -142,17 +146,17 @@ def test_no_bit_of_the_log_can_be_turned_unseen(untouched: Path, data: st.DataOb
     index = data.draw(st.integers(0, len(log) - 2))  # the very last byte ends the file, and its loss is seen
     log[index] ^= 1 << data.draw(st.integers(0, 7))
     lines = bytes(log[:-1]).split(b"\n")
-    head = read_head(untouched / "ledger")
+    signed = read_checkpoint(untouched / "ledger" / CHECKPOINT)
     try:
         parse(lines, "test")
     except LedgerError:
         return
-    assert check_head(lines, head, None).passed is False
+    assert check_checkpoint(lines, signed, COORDINATOR.public_key).passed is False
 
 
 def test_a_log_cut_at_the_end_is_caught(run_dir: Path) -> None:
     rewrite_lines(run_dir, lambda lines: lines[:-2])
-    assert {HEAD, COPY, CLAIM} <= failed(run_dir)
+    assert {HEAD, CLAIM} <= failed(run_dir)
 
 
 def change(path: Path, old: bytes, new: bytes) -> None:
@@ -183,13 +187,6 @@ def claim_less(run_dir: Path) -> None:
     sign_again(run_dir, COORDINATOR)
 
 
-def spend_less_in_sqlite(run_dir: Path) -> None:
-    database = sqlite3.connect(run_dir / "ledger" / "ledger.sqlite")
-    database.execute("DELETE FROM log WHERE id = (SELECT MAX(id) FROM log)")
-    database.commit()
-    database.close()
-
-
 def other_weights(run_dir: Path) -> None:
     save_file(
         {"w": np.zeros(3)}, run_dir / "checkpoints" / f"round-{ROUNDS:05d}.safetensors", {"round": str(ROUNDS)}
@@ -204,16 +201,25 @@ def understate(run_dir: Path) -> None:
 
 
 FILES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
-    "head signed by another": (
-        lambda d: (d / "ledger" / "head.json").write_bytes(
-            canonical(SignedHead.by(identity("x"), head_of(store_events(d))).model_dump())
-        ),
-        {SEAL, CLAIM},
+    "checkpoint signed by another": (
+        lambda d: put(d, CHECKPOINT, Checkpoint.by(identity("x"), head_of(lines_of(store_events(d))))),
+        {HEAD},
     ),
-    "head of less": (lambda d: change(d / "ledger" / "head.json", b'"size":', b'"size":1'), {HEAD}),
-    "no head": (lambda d: (d / "ledger" / "head.json").unlink(), {CHAIN}),
-    "sqlite cut": (spend_less_in_sqlite, {COPY}),
-    "sqlite damaged": (lambda d: (d / "ledger" / "ledger.sqlite").write_bytes(b"no database" * 99), {COPY}),
+    "checkpoint of less": (lambda d: change(d / "ledger" / CHECKPOINT, b"\n", b"\n1"), {HEAD}),
+    "no checkpoint": (lambda d: (d / "ledger" / CHECKPOINT).unlink(), {CHAIN}),
+    "cosigned checkpoint of another log": (
+        lambda d: put(d, WITNESSED, cosigned(Head(5, "0" * 64), SITES)),
+        {WITNESSES},
+    ),
+    "cosigned by nobody enrolled": (
+        lambda d: put(d, WITNESSED, cosigned(head_of(lines_of(store_events(d))), ["somebody"])),
+        {WITNESSES},
+    ),
+    "cosigned checkpoint damaged": (
+        lambda d: change(d / "ledger" / WITNESSED, b" willis", b"willis"),
+        {WITNESSES},
+    ),
+    "cosigned checkpoint no text": (lambda d: (d / "ledger" / WITNESSED).write_bytes(b"\xff"), {WITNESSES}),
     "epsilon understated": (understate, {REPORT}),
     "report not json": (lambda d: (d / "report" / "report.json").write_bytes(b"{"), {REPORT, PAGE}),
     "page edited": (lambda d: change(d / "report" / "index.html", "ε = ".encode(), "ε < ".encode()), {PAGE}),
@@ -247,7 +253,7 @@ def test_an_edited_file_is_caught(edit: str, run_dir: Path) -> None:
 def test_a_release_before_settlement_is_caught(run_dir: Path) -> None:
     events = store_events(run_dir)
     early = [*events[:-4], events[-1], *events[-4:-1]]
-    found = {f.check for f in verify_run(early, RUN_ID) if f.passed is False}
+    found = {f.check for f in verify_runs(list(views(early).values())) if f.passed is False}
     assert found == {RELEASES}
 
 
@@ -259,15 +265,59 @@ def test_a_site_does_not_sign_for_another(run_dir: Path) -> None:
     assert CHAIN in failed(run_dir)
 
 
+# What an auditor, or a hospital, kept ---------------------------------------------------------------------
+
+
+def put(run_dir: Path, name: str, checkpoint: Checkpoint) -> Path:
+    path = run_dir / "ledger" / name
+    path.write_text(checkpoint.text, encoding="utf-8")
+    return path
+
+
+def test_every_earlier_checkpoint_that_was_kept_fits(run_dir: Path) -> None:
+    lines = lines_of(store_events(run_dir))
+    for size in range(len(lines) + 1):
+        kept = put(run_dir, "kept", Checkpoint.by(COORDINATOR, head_of(lines[:size])))
+        assert failed(run_dir, kept=[kept]) == set()
+
+
+def test_a_history_other_than_the_one_kept_is_caught(run_dir: Path) -> None:
+    """Signed anew by the coordinator itself, everything fits but what somebody kept."""
+    lines = lines_of(store_events(run_dir))
+    other = Story().round(ROUNDS).model_copy(update={"model": "0" * 64})
+    forked = head_of([*lines[:-1], *lines_of([SignedEvent.by(COORDINATOR, other)])])
+    for head in (forked, Head(len(lines) + 1, forked.root)):
+        kept = put(run_dir, "kept", Checkpoint.by(COORDINATOR, head))
+        assert failed(run_dir, kept=[kept]) == {GROWN}
+    kept.write_text("no checkpoint")
+    assert failed(run_dir, kept=[kept]) == {GROWN}
+
+
+def test_a_log_without_witnesses_says_so_and_fails_nothing(run_dir: Path) -> None:
+    (run_dir / "ledger" / WITNESSED).unlink()
+    (found,) = [f for f in findings(run_dir) if f.check == WITNESSES]
+    assert found.passed is None
+    assert "another history may have been shown" in found.detail
+
+
+def test_witnesses_that_are_missing_are_named(run_dir: Path) -> None:
+    put(run_dir, WITNESSED, cosigned(head_of(lines_of(store_events(run_dir))), ["north"]))
+    (found,) = [f for f in findings(run_dir) if f.check == WITNESSES]
+    assert found.passed is True
+    assert found.detail.startswith("1 of 3 cosigned")
+    assert found.detail.endswith("without south, west")
+
+
 # What an auditor may lack ------------------------------------------------------------------------------
 
 
 def test_without_the_second_accountant_the_rest_of_the_report_is_still_compared(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_module, "second_opinion", lambda: None)
+    monkeypatch.setattr(audit_steps, "second_opinion", lambda: None)
+    monkeypatch.setattr(audit_steps, "disagreements_or_none", lambda: None)
     assert failed(run_dir) == set()
-    assert any("Opacus is not installed" in line for line in beyond(findings(run_dir), None))
+    assert any("is not installed here" in line for line in beyond(findings(run_dir), None))
     understate(run_dir)
     assert REPORT in failed(run_dir)
 
@@ -276,7 +326,8 @@ def test_a_copy_with_the_ledger_alone_is_enough_to_start(tmp_path: Path) -> None
     store = store_at(tmp_path, Story().events())
     export_ledger(store, tmp_path / "ledger", COORDINATOR)
     assert failed(tmp_path) == set()
-    (tmp_path / "ledger" / "ledger.sqlite").unlink()
+    shutil.rmtree(tmp_path / "home")
+    (tmp_path / "federation.json").unlink()
     assert failed(tmp_path) == set()
 
 

@@ -13,15 +13,18 @@ import pytest
 from server import publication
 from server.dataset_seal import NAMESPACE, SIGNATURE, SIGNERS, SUMS, sealed_by
 from server.publication import publish, write_unsafe_samples
-from shared.errors import LedgerError, PublicationRefused
+from server.run_folder import RunFolder
+from shared.errors import LedgerError, PublicationRefused, UsageError
 from shared.imaging.scan import Role, Scan
 from shared.ledger.events import Refuse, Release
+from shared.ledger.log import event_bytes
 from shared.ledger.store import LedgerStore
 from shared.privacy.accounting import cost
 from shared.privacy.events import NoiseSource, NonPrivate, Spending, Unit
 from shared.sshsig import ssh_sign, ssh_signer
 from tests.server.ledgers import COORDINATOR, DELTA, RUN_ID, Story, gaussian, identity, store_at
 
+NOTHING_NEW = ["federation.json", "home", "plan.json"]
 AFFINE = np.diag([0.6, 0.6, 0.8, 1.0])
 
 
@@ -34,7 +37,7 @@ def scans(count: int = 3, *, bad: float = 0.0) -> Iterator[Scan]:
 
 def released(folder: Path, story: Story | None = None, count: int = 3) -> Path:
     store = store_at(folder, (story or Story()).events())
-    publish(folder, folder / "dataset", scans(count), coordinator=COORDINATOR, store=store)
+    publish(RunFolder(folder), folder / "dataset", scans(count), store=store)
     store.close()
     return folder / "dataset"
 
@@ -110,8 +113,8 @@ def test_the_release_is_recorded_once_also_when_repeated(tmp_path: Path) -> None
     first = released(tmp_path)
     before = bytes_of(first)
     shutil.rmtree(first)
-    store = LedgerStore(tmp_path / "ledger" / "ledger.sqlite", create=False)
-    publish(tmp_path, first, scans(), coordinator=COORDINATOR, store=store)
+    store = LedgerStore(tmp_path / "home" / "ledger.sqlite", create=False)
+    publish(RunFolder(tmp_path), first, scans(), store=store)
     releases = [s.event for s in store.events if isinstance(s.event, Release)]
     assert len(releases) == 1
     assert releases[0].cases == 3
@@ -131,9 +134,9 @@ def test_a_crash_leaves_no_data_set_and_publishing_can_be_repeated(
         with monkeypatch.context() as patch:
             patch.setattr(publication, step, crash)
             with pytest.raises(OSError, match="no space left"):
-                publish(tmp_path, out, scans(), coordinator=COORDINATOR, store=store)
+                publish(RunFolder(tmp_path), out, scans(), store=store)
         assert not out.exists()
-    publish(tmp_path, out, scans(), coordinator=COORDINATOR, store=store)
+    publish(RunFolder(tmp_path), out, scans(), store=store)
     assert bytes_of(out) == bytes_of(dataset)
 
 
@@ -151,8 +154,8 @@ def test_what_may_not_be_published_is_refused(case: str, tmp_path: Path) -> None
     story, reason = REFUSED[case]
     store = store_at(tmp_path, story.events())
     with pytest.raises(PublicationRefused, match=reason):
-        publish(tmp_path, tmp_path / "dataset", scans(), coordinator=COORDINATOR, store=store)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["ledger"]
+        publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)
+    assert sorted(p.name for p in tmp_path.iterdir()) == NOTHING_NEW
     assert not any(isinstance(s.event, Release) for s in store.events)
 
 
@@ -161,7 +164,7 @@ def test_a_refused_run_is_not_published(tmp_path: Path) -> None:
     events = [e for e in Story(rounds_done=0).events() if getattr(e, "site", "") != "west" or e.type == "enrol"]
     store = store_at(tmp_path, [*events, refusal])
     with pytest.raises(PublicationRefused, match="a site refused it"):
-        publish(tmp_path, tmp_path / "dataset", scans(), coordinator=COORDINATOR, store=store)
+        publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)
 
 
 def test_an_altered_account_is_not_published(tmp_path: Path) -> None:
@@ -170,7 +173,7 @@ def test_an_altered_account_is_not_published(tmp_path: Path) -> None:
     more = story.settle("north").model_copy(update={"spending": gaussian(99)})
     store = store_at(tmp_path, [*story.events(), more])
     with pytest.raises(PublicationRefused, match="north settled more than it reserved"):
-        publish(tmp_path, tmp_path / "dataset", scans(), coordinator=COORDINATOR, store=store)
+        publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)
 
 
 def test_broken_cases_are_refused(tmp_path: Path) -> None:
@@ -178,15 +181,15 @@ def test_broken_cases_are_refused(tmp_path: Path) -> None:
     wrong = [Scan({Role.VESSELS: np.full((2, 2, 2), 0.5, np.float32)}, AFFINE)]
     for bad, reason in ((scans(bad=np.nan), "not finite"), (wrong, "neither 0 nor 1"), ([], "no cases")):
         with pytest.raises(PublicationRefused, match=reason):
-            publish(tmp_path, tmp_path / "dataset", bad, coordinator=COORDINATOR, store=store)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["ledger"]
+            publish(RunFolder(tmp_path), tmp_path / "dataset", bad, store=store)
+    assert sorted(p.name for p in tmp_path.iterdir()) == NOTHING_NEW
 
 
 def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
     store = store_at(tmp_path, Story().events())
     (tmp_path / "dataset").mkdir()
     with pytest.raises(PublicationRefused, match="exists already"):
-        publish(tmp_path, tmp_path / "dataset", scans(), coordinator=COORDINATOR, store=store)
+        publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)
 
 
 def test_seeded_noise_is_declared_on_the_card(tmp_path: Path) -> None:
@@ -198,7 +201,7 @@ def test_seeded_noise_is_declared_on_the_card(tmp_path: Path) -> None:
 
 def test_unsafe_samples_say_so_everywhere_and_are_not_signed(tmp_path: Path) -> None:
     store = store_at(tmp_path, Story(plan=Spending.of(NonPrivate(steps=4))).events())
-    out = write_unsafe_samples(tmp_path, tmp_path / "look", scans(), store=store)
+    out = write_unsafe_samples(RunFolder(tmp_path), tmp_path / "look", scans(), store=store)
     assert (out / "README.md").read_text().startswith("NOT PRIVATE - NOT FOR PUBLICATION\n")
     assert sorted(p.name for p in out.iterdir() if p.is_dir()) == [f"sub-unsafe000{i}" for i in (1, 2, 3)]
     for path in out.rglob("*.nii.gz"):
@@ -211,14 +214,21 @@ def test_a_label_without_an_image_can_be_published(tmp_path: Path) -> None:
     store = store_at(tmp_path, Story().events())
     mask = np.zeros((6, 6, 6), np.float32)
     mask[2:4, 2:4, 2:4] = 1
-    out = publish(
-        tmp_path, tmp_path / "dataset", [Scan({Role.LESION: mask}, AFFINE)], coordinator=COORDINATOR, store=store
-    )
+    out = publish(RunFolder(tmp_path), tmp_path / "dataset", [Scan({Role.LESION: mask}, AFFINE)], store=store)
     rows = json.loads((out / "manifest.json").read_text())
     assert rows[0]["label_voxels"] == {Role.LESION.value: 8}
 
 
-def test_a_run_folder_without_its_run_is_an_error(tmp_path: Path) -> None:
-    store = LedgerStore(tmp_path / "ledger" / "ledger.sqlite", create=True)
-    with pytest.raises(LedgerError, match="0 runs"):
-        publish(tmp_path, tmp_path / "dataset", scans(), coordinator=COORDINATOR, store=store)
+def test_a_run_folder_without_its_plan_is_an_error(tmp_path: Path) -> None:
+    store = store_at(tmp_path, Story().events())
+    (tmp_path / "plan.json").unlink()
+    with pytest.raises(UsageError, match="no plan was agreed yet"):
+        publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)
+
+
+def test_a_run_that_the_ledger_does_not_know_is_an_error(tmp_path: Path) -> None:
+    store = store_at(tmp_path, Story().events())
+    plan = Story().run().model_copy(update={"run": "0" * 64})
+    (tmp_path / "plan.json").write_bytes(event_bytes(plan))
+    with pytest.raises(LedgerError, match="run 000000000000 is not in this ledger"):
+        publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)

@@ -119,7 +119,7 @@ LESIONS: dict[Spoil, tuple[str, str, str]] = {  # how it is spoilt -> where, wha
     not_binary: ("east/sub-002/anat/sub-002_label-lesion_mask.nii.gz", "only 0 and 1", "binarise it"),
     no_lesion: ("east/sub-002/anat/sub-002_label-lesion_mask.nii.gz", "empty", "remove the session"),
     flat_affine: ("east/sub-002/anat/sub-002_label-lesion_mask.nii.gz", "singular", "repair the header"),
-    at_two_sites: ("cohorts/west", "patient sub-002 is at two sites", "keep it at one"),
+    at_two_sites: ("cohorts/west", "patient sub-002 is at 2 sites", "keep it at one"),
     emptied: ("cohorts/east", "no patients here", "expected sub-<patient>/anat/"),
     no_patients: ("cohorts/north", "no patients here", "move the folder away"),
     unknown_key: ("west/policy.toml", "max_epsilom", "known keys: max_epsilon"),
@@ -233,7 +233,7 @@ def test_a_target_that_makes_no_sense_is_refused(name: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("recipe", "more", "expected"),
     [
-        ("vessels-4d", (), "recipe 'vessels-4d' is unknown; choose one of: lesions-3d, vessels-2d"),
+        ("vessels-4d", (), "recipe 'vessels-4d' is unknown; choose one of: lesions-3d, query-dice, vessels-2d"),
         ("lesions-3d", ("--variant", "vae"), "lesions-3d has no variant 'vae'; choose one of: wgan-gp"),
         ("lesions-3d", ("--preset", "huge"), "lesions-3d has no preset 'huge'; choose one of: small, paper"),
     ],
@@ -268,9 +268,11 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, monkeypatch: 
         raise PermissionError(13, "Permission denied", str(path))
 
     cohorts = lesion_cohorts(tmp_path / "cohorts")
-    monkeypatch.setattr("server.coordinator.write_durably", refuse)
+    monkeypatch.setattr("server.run_folder.write_durably", refuse)
     sentence = simulate(tmp_path / "run", cohorts, "lesions-3d", *FREE)
-    assert sentence.startswith(f"{tmp_path / 'run' / 'run.json'}: Permission denied; change its permissions")
+    assert sentence.startswith(
+        f"{tmp_path / 'run' / 'federation.json'}: Permission denied; change its permissions"
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 import server.checkpoint
 from server.checkpoint import latest, path_of
-from server.coordinator import RunFolder
+from server.run_folder import RunFolder
 from shared.files import write_durably
 from shared.imaging.scan import Role
 from tests.cohorts import add_lesion_patient, file_of, lesion_cohorts, snapshot, write_policy
@@ -59,6 +59,8 @@ def home(stopped: tuple[Path, Outcome, FullDisk], tmp_path: Path) -> Path:
     shutil.copytree(stopped[0], tmp_path, dirs_exist_ok=True)
     kept = tmp_path / "run" / "simulation.json"
     kept.write_text(json.dumps(json.loads(kept.read_text()) | {"cohorts": str(tmp_path / "cohorts")}))
+    federation = {"federation": str(tmp_path / "cohorts" / ".federation")}
+    (tmp_path / "run" / "federation.json").write_text(json.dumps(federation))
     return tmp_path
 
 
@@ -88,7 +90,7 @@ def test_a_full_disk_at_a_checkpoint_loses_nothing_and_the_run_goes_on(
 
 def steps_settled(run: Path) -> dict[str, int]:
     """Return the private steps each site settled, by its last word."""
-    ledger = RunFolder(run).open_ledger()
+    ledger = RunFolder(run).home.open_ledger()
     ledger.close()
     return {s.event.site: s.event.spending.steps for s in ledger.events if s.event.type == "settle"}
 
@@ -104,21 +106,35 @@ def checkpoint(run: Path) -> Path:
     return path_of(run / "checkpoints", ROUNDS - 1)
 
 
-def sqlite(run: Path) -> Path:
-    return run / "ledger" / "ledger.sqlite"
+def sqlite(cohorts: Path) -> Path:
+    """Return the ledger of the federation."""
+    return cohorts / ".federation" / "ledger.sqlite"
+
+
+def key(cohorts: Path) -> Path:
+    """Return the coordinator's key."""
+    return cohorts / ".federation" / "coordinator.key"
 
 
 def altered_entry(run: Path, cohorts: Path) -> None:
-    database = sqlite3.connect(sqlite(run))
-    (line,) = database.execute("SELECT line FROM log WHERE id = 0").fetchone()
-    database.execute("UPDATE log SET line = ? WHERE id = 0", (line.replace(b'"patients":3', b'"patients":9'),))
+    database = sqlite3.connect(sqlite(cohorts))
+    (line,) = database.execute("SELECT line FROM log WHERE id = 1").fetchone()
+    database.execute("UPDATE log SET line = ? WHERE id = 1", (line.replace(b'"patients":3', b'"patients":9'),))
     database.commit()
     database.close()
 
 
 def entry_taken_out(run: Path, cohorts: Path) -> None:
-    database = sqlite3.connect(sqlite(run))
+    database = sqlite3.connect(sqlite(cohorts))
     database.execute("DELETE FROM log WHERE id = 1")
+    database.commit()
+    database.close()
+
+
+def older(cohorts: Path) -> None:
+    """Bring an older copy of the database back."""
+    database = sqlite3.connect(sqlite(cohorts))
+    database.execute("DELETE FROM log WHERE id >= 4")
     database.commit()
     database.close()
 
@@ -136,23 +152,47 @@ DAMAGED: dict[str, tuple[Damage, str, str]] = {  # what was done -> where, remed
         "round-00001.safetensors",
         "restore it",
     ),
-    "ledger: altered": (altered_entry, "ledger.sqlite, entry 0: enrol is not signed by east", "restore"),
-    "ledger: entry gone": (entry_taken_out, "ledger.sqlite, entry 1: does not follow", "restore"),
+    "ledger: altered": (altered_entry, "ledger.sqlite, entry 1: enrol is not signed by east", "restore"),
+    "ledger: entry gone": (entry_taken_out, "ledger.sqlite, entry 1: not the entry that belongs here", "restore"),
     "ledger: not SQLite": (
-        lambda run, _: flip(sqlite(run), 0.0),
+        lambda _, cohorts: flip(sqlite(cohorts), 0.0),
         "ledger.sqlite",
         "restore the ledger from a copy",
     ),
-    "ledger: cut": (lambda run, _: truncated(sqlite(run)), "ledger.sqlite", "restore the ledger from a copy"),
-    "ledger: empty": (lambda run, _: sqlite(run).write_bytes(b""), "ledger.sqlite", "restore the ledger from"),
-    "ledger: gone": (lambda run, _: sqlite(run).unlink(), "ledger.sqlite: missing", "restore it from a copy"),
-    "key: gone": (lambda run, _: (run / "coordinator.key").unlink(), "coordinator.key: missing", "restore it"),
+    "ledger: cut": (
+        lambda _, cohorts: truncated(sqlite(cohorts)),
+        "ledger.sqlite",
+        "restore the ledger from a copy",
+    ),
+    "ledger: empty": (
+        lambda _, cohorts: sqlite(cohorts).write_bytes(b""),
+        "ledger.sqlite",
+        "restore the ledger from",
+    ),
+    "ledger: gone": (
+        lambda _, cohorts: sqlite(cohorts).unlink(),
+        "ledger.sqlite: no ledger here",
+        "restore it from a copy",
+    ),
+    "ledger: an older copy": (lambda _, cohorts: older(cohorts), "ledger.jsonl: differs", "restore the later"),
+    "mirror: gone": (
+        lambda _, cohorts: sqlite(cohorts).with_suffix(".jsonl").unlink(),
+        "ledger.jsonl: missing",
+        "restore both from one copy",
+    ),
+    "key: gone": (lambda _, cohorts: key(cohorts).unlink(), "coordinator.key: missing", "restore it"),
     "key: another": (
-        lambda run, cohorts: shutil.copy(cohorts / "east" / ".willis" / "site.key", run / "coordinator.key"),
-        "coordinator.key: missing or another",
+        lambda run, cohorts: shutil.copy(cohorts / "east" / ".willis" / "site.key", key(cohorts)),
+        "ledger.sqlite: not the ledger of",
+        "restore both from one copy",
+    ),
+    "key: damaged": (lambda _, cohorts: truncated(key(cohorts)), "coordinator.key: not an", "restore it"),
+    "federation.json: gone": (
+        lambda run, _: (run / "federation.json").unlink(),
+        "federation.json: missing or damaged",
         "restore it",
     ),
-    "key: damaged": (lambda run, _: truncated(run / "coordinator.key"), "coordinator.key: not an", "restore it"),
+    "plan.json: cut": (lambda run, _: truncated(run / "plan.json"), "plan.json: damaged", "restore it"),
     "run.json: gone": (
         lambda run, _: (run / "run.json").unlink(),
         "run: no run here",
