@@ -102,7 +102,7 @@ def test_the_cost_covers_adding_and_removing_a_patient(sigma: float, rate: float
 
 
 def test_steps_without_noise_are_never_admitted() -> None:
-    assert not RenyiFilter(1e6, DELTA, 2.0).admits([Spending.of(NonPrivate(steps=1))])
+    assert not RenyiFilter(1e6, DELTA, 2).admits([Spending.of(NonPrivate(steps=1))])
     assert FILTER.admits([Spending.of(NonPrivate(steps=0))])
 
 
