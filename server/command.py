@@ -1,4 +1,4 @@
-"""`willis sample`: more synthetic cases from a finished run."""
+"""`willis sample` and `willis incident`: what a coordinator does with a finished run."""
 
 from pathlib import Path
 
@@ -22,3 +22,20 @@ def sample(run: Path, out: Path, count: int, seed: int, source: str | None, unsa
     draw_more(run, out, count=count, seed=seed, source=source or "", unsafe=unsafe_non_private)
     click.echo(f"wrote     {count} cases to {out}")
     click.echo(f"next      look at {out / 'contact-sheet.png'}; willis evaluate {out} --help")
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("text")
+def incident(run: Path, text: str) -> None:
+    """Record in the ledger what readers of the report of RUN should know: a bug found later, say.
+
+    An incident can be added and never taken back. The report and the exported ledger of RUN are made again.
+
+    \b
+    Example:
+      willis incident run "Until 1.2 the report of this run understated the number of sites."
+    """
+    from server.incident import record_incident
+
+    click.echo(f"report    {record_incident(run, text)}")
