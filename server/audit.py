@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from server.audit_steps import Evidence, examine
+from server.audit_words import verdict
 from shared.ledger.finding import Finding
 
 _MARKS = {True: "✓", False: "✗", None: "–"}
@@ -69,9 +70,8 @@ def verify(run: Path, key: str | None, kept: tuple[Path, ...], site: Path | None
     click.echo("\nWhat this could not verify:")
     for line in beyond(findings, key):
         click.echo(f"  - {line}")
-    failed = [finding for finding in findings if finding.passed is False]
-    click.echo(f"\n{len(failed)} of {len(findings)} checks failed." if failed else "\nNothing failed.")
-    if failed:
+    click.echo(f"\n{verdict(findings)}")
+    if any(finding.passed is False for finding in findings):
         raise SystemExit(1)
 
 
