@@ -8,7 +8,7 @@ from shared.ledger.finding import Finding
 _MEANINGS = (
     (
         "every entry is in its place",
-        "The books themselves are damaged or were edited. Believe nothing that rests on them; ask for another copy.",
+        "The books are damaged or were edited. Believe nothing that rests on them; ask for another copy.",
     ),
     (
         "checkpoint fixes",
@@ -16,7 +16,7 @@ _MEANINGS = (
     ),
     (
         "grew out of what was seen before",
-        "The coordinator shows other books today than it showed before. Stop publishing, and tell every hospital.",
+        "The coordinator shows other books than it showed before. Stop publishing, and tell every hospital.",
     ),
     (
         "hospitals witnessed",
@@ -24,7 +24,7 @@ _MEANINGS = (
     ),
     (
         "what its own ledger says",
-        "The books and this hospital disagree about what it agreed to. Do not rely on the budget until that is settled.",
+        "The books and this hospital disagree on what it agreed to. Rely on no figure until that is settled.",
     ),
     (
         "agreed to the plan",
@@ -38,11 +38,17 @@ _MEANINGS = (
     ("nothing spent before", "Earlier use of the same patients was left out. The figures are too small."),
     ("cap is crossed", "More was spent than a hospital allows. Its data steward must be told."),
     ("what may be published", "Something was published that the rules forbid. Withdraw it."),
-    ("accountants agree", "Independent calculations of ε contradict each other. Cite no figure until one is found wrong."),
-    ("report", "The report does not say what the books say. Read the books' figures, and make the report again."),
-    ("checkpoint is the model", "The model in this folder is not the one the books describe. Draw nothing from it."),
+    (
+        "accountants agree",
+        "Independent calculations of ε contradict each other. Cite none until one is found wrong.",
+    ),
+    ("report", "The report does not say what the books say. Make it again before anyone reads it."),
+    ("checkpoint is the model", "The model here is not the one the books describe. Draw nothing from it."),
     ("data set", "The data set was changed, or claims another privacy than it has. Do not use or pass it on."),
-    ("run is in the ledger", "This folder is about a run the books do not know. Nothing in it is covered by them."),
+    (
+        "run is in the ledger",
+        "This folder is about a run the books do not know. Nothing in it is covered by them.",
+    ),
 )
 
 
