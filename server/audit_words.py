@@ -24,7 +24,7 @@ _MEANINGS = (
     ),
     (
         "what its own ledger says",
-        "The books and this hospital disagree on what it agreed to. Rely on no figure until that is settled.",
+        "The books and this hospital disagree on what it agreed to. Settle that before relying on a figure.",
     ),
     (
         "agreed to the plan",
