@@ -96,15 +96,15 @@ def campaign(
 ) -> dict[tuple[str, str], Tally]:
     """Try every mutation by every forger; return tallies by forger and class.
 
-    Mutations after which a forger arrives at the true lines (it signed a damaged signature again) are none.
+    Where a forger arrives at the true lines (it signed a damaged signature again) there is no forgery.
     """
     tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
     forgers = list(forgers)
     for kind, what, history in made:
         for forger in forgers:
             shown = forger.make(history)
-            if shown.lines == TRUE.lines:
-                continue
+            if shown.lines[: len(TRUE.lines)] == TRUE.lines:
+                continue  # the true ledger, or one that honestly grew out of it
             tally = tallies[forger.name, kind]
             tally.tried += 1
             check = auditor.catches(shown, ALONE)
@@ -137,14 +137,16 @@ def main() -> None:
         tallies["the coordinator, signing anew", "replay an older export"] = replays(auditor)
     console = Console(width=150)
     table = Table(box=SIMPLE_HEAD, title=f"{len(TRUE_LINES)} entries; forgeries tried, and caught with")
-    for name in ("by", "class", "tried", *EVIDENCE):
-        table.add_column(name, justify="left" if name in ("by", "class") else "right")
-    for (forger, kind), tally in sorted(tallies.items(), key=lambda item: _order(item[0])):
-        table.add_row(forger, kind, str(tally.tried), *(str(tally.caught[e]) for e in EVIDENCE))
+    for name in ("by", "tried", *EVIDENCE):
+        table.add_column(name, justify="left" if name == "by" else "right")
+    for who in (forger.name for forger in FORGERS):
+        mine = [tally for (name, _), tally in tallies.items() if name == who]
+        caught = (sum(tally.caught[evidence] for tally in mine) for evidence in EVIDENCE)
+        table.add_row(who, str(sum(tally.tried for tally in mine)), *map(str, caught))
     console.print(table)
     for (forger, kind), tally in sorted(tallies.items(), key=lambda item: _order(item[0])):
         checks = ", ".join(f"{check} {count}" for check, count in tally.checks.most_common())
-        console.print(f"{forger}, {kind}: {checks}", soft_wrap=True)
+        console.print(f"{forger}, {kind}, {tally.tried} tried: {checks}", soft_wrap=True)
     console.print("\nNot shown by the export alone:")
     for (forger, kind), tally in tallies.items():
         if tally.passed and "thief, signing everything" not in forger:

@@ -1,6 +1,5 @@
 """A sample of every class of forgery by every forger; `python -m benchmarks.tampering` tries all of them."""
 
-
 import pytest
 
 from benchmarks.forgeries import FORGERS, TRUE, Mutation, mutations
