@@ -1,4 +1,4 @@
-"""Spoilt messages both ways: none crashes, none is taken for what it is not. More: `python -m benchmarks.fuzzing`."""
+"""Spoilt messages both ways: none crashes, none is taken for another. More: `python -m benchmarks.fuzzing`."""
 
 import pytest
 from flwr.app import Array, ArrayRecord
