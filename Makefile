@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= build/demo
 
-.PHONY: demo test test-slow bench lint clean
+.PHONY: demo test test-slow test-faults bench lint clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Willis needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
@@ -31,6 +31,9 @@ test: lint  ## style, types, import contract, tests
 
 test-slow: .venv/.ready  ## the heavy checks
 	$(BIN)/python -m pytest -m slow
+
+test-faults: .venv/.ready  ## killed, or a bad or full disk, at every system call (needs strace)
+	$(BIN)/python -m pytest -m faults -s tests/faults
 
 bench: .venv/.ready  ## ratios against plain training, with memory
 	$(BIN)/python -m benchmarks

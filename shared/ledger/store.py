@@ -78,9 +78,10 @@ class LedgerStore:
         """Append `signed` unless an entry for which `same` holds is there already, with equal content.
 
         Raises:
-            LedgerError: the entry is there with other content: history would be contradicted.
+            LedgerError: the entry is there with other content: history would be contradicted; or see `append`.
         """
         with self._alone():
+            self._log.check(line(self._log.size, signed))  # a wrong signature is refused also where nothing is new
             for known in self._known[_kind(signed.event)]:
                 if same(known):
                     if known != signed.event:

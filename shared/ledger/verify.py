@@ -123,8 +123,10 @@ def _plan_problems(seen: RunView) -> list[str]:
             problems.append(f"{site} agreed to another plan than the one in the ledger")
         if exceeds(run.spending, reserve.spending):
             problems.append(f"{site} reserved less than the run may spend")
-        if (reserve.delta, reserve.noise_source) != (run.delta, run.noise_source):
+        if (reserve.delta, reserve.cap.delta, reserve.noise_source) != (run.delta, run.delta, run.noise_source):
             problems.append(f"{site} reserved for another δ or source of noise")
+        if (reserve.recipe, reserve.variant) != (run.recipe, run.variant):
+            problems.append(f"{site} reserved for another recipe")
         if site not in seen.enrolled or reserve.cohort != seen.enrolled[site].cohort:
             problems.append(f"{site} reserved for another cohort than it enrolled")
     return problems
