@@ -41,15 +41,32 @@ class Scripted:
 
     source = NoiseSource.SYSTEM
 
-    def __init__(self, *, drawn: Draw | None = None, silent: bool = False) -> None:
+    def __init__(self, *, drawn: Draw | None = None, noise: Callable[[int], Tensor] | None = None) -> None:
+        """Draw `drawn(units)` and noise `noise(count)` of deviation 1, where given."""
         self._real: Randomness = SystemRandomness()
-        self._drawn, self._silent = drawn, silent
+        self._drawn, self._noise = drawn, noise
 
     def gaussian(self, count: int, std: float) -> Tensor:
-        return torch.zeros(count, dtype=torch.float64) if self._silent else self._real.gaussian(count, std)
+        return self._real.gaussian(count, std) if self._noise is None else self._noise(count) * std
 
     def bernoulli(self, count: int, probability: float) -> NDArray[np.bool_]:
         return self._real.bernoulli(count, probability) if self._drawn is None else self._drawn(count)
+
+
+def silence(count: int) -> Tensor:
+    return torch.zeros(count, dtype=torch.float64)
+
+
+class Stratified:
+    """`total` normal draws, one from each of as many equally likely ranges: their deviation hardly varies."""
+
+    def __init__(self, total: int) -> None:
+        places = (torch.randperm(total, generator=torch.Generator().manual_seed(0)) + 0.5) / total
+        self._rest: Tensor = torch.special.ndtri(places.double())
+
+    def __call__(self, count: int) -> Tensor:
+        taken, self._rest = self._rest[:count], self._rest[count:]
+        return taken
 
 
 def everyone(count: int) -> NDArray[np.bool_]:
@@ -95,7 +112,8 @@ class Subject:
         self, run: Run, randomness: Randomness, patients: Mapping[str, Records] | None = None
     ) -> tuple[Arrays, Executed]:
         """Return a first round's update and events, always from the same weights."""
-        self.model.load_state_dict(self.start)
+        if isinstance(self.phase, GradientPhase):
+            self.model.load_state_dict(self.start)
         patients = self.patients if patients is None else patients
         stream = public_stream(run, SITE, 1)
         update, _, executed = train_round(self.recipe, run, self.model, patients, {}, randomness, stream)
@@ -132,7 +150,7 @@ class Subject:
 
     def clipped_sum(self, patients: Mapping[str, Records] | None = None, drawn: Draw = everyone) -> Tensor:
         """Return the sum before its noise, of everyone or of those drawn."""
-        return self.released(Scripted(drawn=drawn, silent=True), patients, noise_multiplier=1e-6)
+        return self.released(Scripted(drawn=drawn, noise=silence), patients, noise_multiplier=1e-6)
 
 
 def subject_of(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:

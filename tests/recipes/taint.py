@@ -17,7 +17,7 @@ from shared.messages import UpdateReply
 from shared.recipes.base import Recipe
 from tests.client.conversation import Conversation, body_of, event_of, model_of, run_of
 from tests.cohorts import site_for
-from tests.recipes.guarantees import silence
+from tests.recipes.guarantees import silence_the_door
 from tests.recipes.subject import PATIENTS, SITE, Scripted, Subject, everyone, nobody, releases
 
 ROUNDS, STEPS = 2, 2
@@ -54,7 +54,7 @@ def twins(subject: Subject) -> tuple[Path, Path]:
 def silenced(subject: Subject) -> Iterator[None]:
     """Silence the door meanwhile."""
     with subject.monkeypatch.context() as patch:
-        silence(patch)
+        silence_the_door(patch)
         yield
 
 
