@@ -20,7 +20,7 @@ _MEANINGS = (
     ),
     (
         "hospitals witnessed",
-        "The hospitals have seen other books than these. Stop publishing, and compare with what each hospital keeps.",
+        "The hospitals have seen other books than these. Stop publishing; compare with what each one keeps.",
     ),
     (
         "what its own ledger says",
