@@ -27,8 +27,8 @@ Patients = Mapping[str, Records]  # by id, in the order of ids
 def randomness_for(run: Run, noise_seed: int | None, site: str, round_: int) -> Randomness:
     """Return the source of a round's noise and draws: the operating system, or a seed in simulations.
 
-    Seeded streams follow from the seed, the whole plan without its name (which follows from keys made at
-    random), the site and the round, so that a simulation repeats to the byte anywhere. Two runs share them
+    Seeded streams follow from the seed, the plan without its name and code (which follow from keys made at
+    random, and from every change of a line), the site and the round, so that a simulation repeats to the byte anywhere. Two runs share them
     only if their plans are equal in all. Run twice on a cohort that changed in between, such a plan uses the
     same noise on different sums, and the difference of the two tells what changed: acceptable in simulations
     alone, where there is nobody to protect and whoever knows the seed can undo the noise anyway.
@@ -40,7 +40,7 @@ def randomness_for(run: Run, noise_seed: int | None, site: str, round_: int) -> 
         raise ProtocolError(f"the run declares {run.noise_source.value} noise; its engine was set up otherwise")
     if noise_seed is None:
         return SystemRandomness()
-    plan = digest(canonical(run.model_dump(mode="json", exclude={"run"})))
+    plan = digest(canonical(run.model_dump(mode="json", exclude={"code", "run"})))
     return SeededRandomness(noise_seed, "noise", plan, site, round_)
 
 

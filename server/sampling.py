@@ -24,7 +24,7 @@ def draw_more(run_dir: Path, out: Path, *, count: int, seed: int, source: str, u
         remedy = "drop --unsafe-non-private" if unsafe else "say --unsafe-non-private to draw samples to look at"
         kind = "is private" if unsafe else "has no noise and may not be published"
         raise PublicationRefused(f"{run_dir}: the run {kind}; {remedy}")
-    cases = recipe.sample(model, count, derive_seed(seed, "sample", run.run), source)
+    cases = recipe.sample(model, count, derive_seed(run.public_seed, "sample", seed), source)
     ledger = folder.home.open_ledger()
     try:
         if unsafe:
