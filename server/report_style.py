@@ -24,6 +24,13 @@ p, li { max-width: 46rem; }
 .tiles dd b { font-weight: 600; }
 .tiles small, td small { display: block; color: var(--soft); font-size: .74rem; line-height: 1.3;
   font-weight: 400; }
+h2 span { color: var(--soft); font-weight: 400; margin-right: .3rem; }
+.question { color: var(--soft); font-style: italic; margin: 0 0 .6rem; }
+.scope { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 0 2rem; font-size: .93rem; }
+.scope h3 { margin: .2rem 0; font-size: .85rem; color: var(--soft); text-transform: uppercase;
+  letter-spacing: .04em; }
+.scope ul { margin: 0 0 .8rem; padding-left: 1.1rem; }
+.bad { color: var(--alarm); }
 .wide { overflow-x: auto; margin: .8rem 0; }
 .wide:focus-visible { outline: 3px solid #0b5fa5; }
 figure { margin: 1rem 0 .4rem; overflow-x: auto; }
