@@ -9,10 +9,10 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from server.claims import SecondOpinions
 from server.dataset_claims import privacy_claims
 from server.dataset_seal import SUMS, seal_faults, sealed_by
 from server.ledger_export import CHECKPOINT, LINES, jsonl, read_checkpoint
-from server.claims import SecondOpinions
 from server.registry import registry_yaml
 from server.report import build_report, report_bytes
 from server.report_page import render_page

@@ -69,7 +69,9 @@ def line_chart(title: str, lines: Sequence[Line], levels: Sequence[tuple[str, fl
         track = [(_x(x, a), _y(y, b)) for a, b in line.points]
         parts.append(_path(track, index + 1))
         parts += [dot(a, b, COLOURS[index % len(COLOURS)]) for a, b in track]
-    ends = [(line.name, line.points[-1][1], COLOURS[i % len(COLOURS)]) for i, line in enumerate(lines)]
+    ends = [
+        (line.name, line.points[-1][1], COLOURS[i % len(COLOURS)]) for i, line in enumerate(lines) if line.name
+    ]
     ends += [(name, height, ALARM) for name, height in levels]
     return svg(title, HEIGHT, [*parts, *_end_labels(ends, y)])
 

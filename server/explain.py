@@ -44,14 +44,16 @@ def _simulation(r: dict[str, Any]) -> str:
     if not r["run"]["is_simulation"]:
         return ""
     return _wrap(
-        "SIMULATION. Nothing real is protected: the noise came from a seed, and whoever knows the seed can take it "
+        "SIMULATION. Nothing real is protected: the noise came from a seed, and whoever knows the seed can "
+        "take it "
         "away again. The figures below say what the same run would cost with real noise."
     )
 
 
 def _title(r: dict[str, Any]) -> str:
     run = r["run"]
-    return f"Run {run['id'][:12]}: {run['recipe']}, {run['variant']}; {run['rounds_done']} rounds; {r['status']['name']}"
+    done = f"{run['rounds_done']} rounds; {r['status']['name']}"
+    return f"Run {run['id'][:12]}: {run['recipe']}, {run['variant']}; {done}"
 
 
 def _figures(r: dict[str, Any]) -> list[str]:
@@ -71,8 +73,10 @@ def _figures(r: dict[str, Any]) -> list[str]:
 
 def _unit(claim: dict[str, Any]) -> str:
     who = {
-        "patient": "The unit is the patient. Compared are two worlds: in one, all records of one person are in their "
-        "hospital's cohort; in the other, none is. Everything that left the hospital looks almost the same in both, "
+        "patient": "The unit is the patient. Compared are two worlds: in one, all records of one person are "
+        "in their "
+        "hospital's cohort; in the other, none is. Everything that left the hospital looks almost the same "
+        "in both, "
         "and ε and δ say how nearly.",
     }
     other = f"The unit is the {claim['unit']}, not the patient. No person is protected by these figures."
@@ -93,7 +97,8 @@ def _against(r: dict[str, Any]) -> str:
     if not r["conditions"]:
         return _wrap("Nobody is protected from anybody by this run.")
     return _wrap(
-        "Protected is each patient of a site from the coordinator, from all other sites, and from everyone who sees "
+        "Protected is each patient of a site from the coordinator, from all other sites, and from everyone "
+        "who sees "
         "the model or the synthetic images, even if all of them work together. Not from their own hospital."
     )
 

@@ -94,7 +94,8 @@ def _loss(r: dict[str, Any], level: dict[str, Any], sure: dict[str, Any]) -> dic
         "privacy_parameters": {"epsilon": sure["epsilon"], "delta": sure["delta"]},
         "privacy_parameters_details": _list(
             [
-                f"Registered: {sure['text']}. It holds for {level['meaning']}, {level['guaranteed']['condition']}.",
+                f"Registered: {sure['text']}. It holds for {level['meaning']}, "
+                f"{level['guaranteed']['condition']}.",
                 f"If planned: {planned['cost']['pld']['text']}. It holds {planned['condition']}.",
                 *(
                     f"{', '.join(group['sites'])}: guaranteed {group['guaranteed']['cost']['text']}, "

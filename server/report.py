@@ -67,12 +67,7 @@ def build_report(events: Sequence[SignedEvent], run: str, second: SecondOpinions
         "statement": words.STATEMENT if holds else words.NO_STATEMENT,
         "conditions": list(words.CONDITIONS) if holds else [],
         "layers": layers_json(words.outside(seen, apart)),
-        "earlier_non_private": [
-            {"sites": list(sites)} | named(past)
-            for sites, mine in groups
-            for past in mine.apart
-            if not past.spending.is_private
-        ],
+        "earlier_non_private": _earlier_non_private(groups),
         "releases": [{"kind": r.kind, "cases": r.cases, "manifest": r.manifest} for r in seen.releases],
     }
 
@@ -136,6 +131,14 @@ def _run(seen: RunView) -> dict[str, Json]:
         "code": run.code,
         "model": seen.rounds[-1].model if seen.rounds else None,
     }
+
+
+def _earlier_non_private(groups: Sequence[tuple[list[str], Account]]) -> list[Json]:
+    """Return the earlier runs whose ε is infinite, with the sites whose patients they used."""
+    rows: list[Json] = []
+    for sites, mine in groups:
+        rows += [named(p) | {"sites": list(sites)} for p in mine.apart if not p.spending.is_private]
+    return rows
 
 
 def _crossed(groups: Sequence[tuple[list[str], Account]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The report's charts, drawn from its figures. Each stays readable with a hundred sites: the rest is in its table."""
+"""The report's charts, drawn from its figures; each stays readable with a hundred sites."""
 
 import math
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def curve_chart(curve: dict[str, Any] | None) -> str:
     x = Axis("δ", tuple((10.0**n, f"1e{n}") for n in powers), log=True)
     y = counting("ε if planned", max(y for _, y in points) * 1.02 or 0.1)
     lines = [Line("ε(δ)", points), Line("", (chosen,))]
-    level = [(f"chosen δ {chosen[0]:g}", chosen[1])]
+    level = [("at the chosen δ", chosen[1])]
     return charts.line_chart("ε for several δ, the chosen one dashed", lines, level, x, y)
 
 

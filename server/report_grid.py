@@ -1,4 +1,4 @@
-"""The participation chart: sites by rounds, as a grid that merges what is equal and drops detail before legibility.
+"""The participation chart: sites by rounds, as a grid that merges what is equal and stays legible.
 
 A full cell: averaged in every round it stands for. A half one: some updates were refused. Empty: absent in some.
 """

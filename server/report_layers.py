@@ -37,9 +37,11 @@ LAYERS: tuple[Layer, ...] = (
         "Algorithm",
         "Does the method have the guarantee that is claimed for it?",
         (
-            "patients are drawn at random each step, each patient's whole contribution is clipped, Gaussian noise is "
+            "patients are drawn at random each step, each patient's whole contribution is clipped, Gaussian "
+            "noise is "
             "added, and every step is counted",
-            "what was chosen after seeing results is bounded by a Rényi filter; it is not priced as if it had been "
+            "what was chosen after seeing results is bounded by a Rényi filter; it is not priced as if it "
+            "had been "
             "planned",
         ),
         (
@@ -96,7 +98,8 @@ LAYERS: tuple[Layer, ...] = (
         "Trust model",
         "Against whom does it hold, and on whose word?",
         (
-            "a site's patients are protected against the coordinator, the other sites and the public, as each site "
+            "a site's patients are protected against the coordinator, the other sites and the public, as "
+            "each site "
             "adds its own noise before anything leaves",
             "the declared overlap between sites, and what it would cost if it were wrong",
         ),

@@ -34,6 +34,7 @@ def render_page(report: dict[str, Json]) -> str:
         charts={name: Markup(image) for name, image in _charts(r).items()},  # escaped where they are drawn
         meanings="; ".join(sorted({_meaning(group["against_cap"]) for group in r["groups"]})),
         attendance=_attendance(r["participation"]),
+        leaders={site: g["sites"][0] for g in r["groups"] for site in g["sites"][1:]},
     )
     tables = pages.get_template("tables").module
     page = pages.get_template("page")
@@ -51,14 +52,15 @@ def _charts(r: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _headline(r: dict[str, Any]) -> str:
-    """Return what is guaranteed, with its unit, or that nothing is."""
+def _headline(r: dict[str, Any]) -> tuple[str, str]:
+    """Return what is guaranteed per unit, and what gives the figure meaning; or that nothing was spent."""
     overlap = r["federation"]["overlap"]
     found = [level["guaranteed"]["cost"] for level in r["federation"]["levels"] if level["sites"] == overlap]
     if not found:
-        return "nothing spent"
-    first = "simulated, " if r["run"]["is_simulation"] else ""
-    return f"{first}{found[0]['text'].partition(' (')[0]} per {found[0]['unit']}"
+        return "nothing spent", "no site set budget aside"
+    first, _, rest = found[0]["text"].partition(" (")
+    simulated = "simulated, " if r["run"]["is_simulation"] else ""
+    return f"{simulated}{first} per {found[0]['unit']}", f"guaranteed; {rest.removesuffix(')')}"
 
 
 def _alone(r: dict[str, Any]) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from shared.privacy.accounting import cost
 from shared.privacy.events import NonPrivate, Spending
 
 POINTS = 8  # of ε over rounds for one group: each costs a fraction of a second of numerical composition
-ALL_POINTS = 64  # for all groups together
+ALL_POINTS = 16  # for all groups together
 
 
 def group_figures(

@@ -1,5 +1,7 @@
 """The charts and tables inside the report's sections, as Jinja macros; under every chart stands its table."""
 
+from server.report_tables_below import CORRECTNESS, SECURITY, TRUST
+
 _START = """
 {% macro chart(image, caption) %}
 {% if image %}
@@ -21,13 +23,15 @@ _START = """
 {% endmacro %}
 
 {% macro sites(names) %}
-{{ names | join(", ") }}
+{% if names | length <= 4 %}{{ names | join(", ") }}{% else %}{{ names[:3] | join(", ") }} and
+{{ names | length - 3 }} more{% endif %}
 {% endmacro %}
 
 {% macro three(price) %}
 <td>{{ price.pld | figure }}</td>
 <td>{{ price.rdp | figure }}</td>
-<td>{% if price.tight_refused %}<small>{{ price.tight_refused }}</small>{% else %}{{ price.tight | figure }}{% endif %}
+<td>{% if price.tight_refused %}<small>{{ price.tight_refused }}</small>{% else %}{{ price.tight | figure
+}}{% endif %}
 </td>
 <td>{% if price.disagreements is none %}<span class="none">not compared</span>
 {% elif price.disagreements %}<b class="bad">no</b>{% for why in price.disagreements %}<small>{{ why }}</small>
@@ -45,7 +49,7 @@ _EPSILON = """
 {% for group in r.groups %}
 {% for point in group.after_rounds %}
 <tr>{% if loop.first %}<th scope="rowgroup" rowspan="{{ loop.length }}">{{ sites(group.sites) }}</th>{% endif %}
-<td>{{ point.round }}</td><td>{{ point.cost.text }}</td></tr>
+<td>{{ point.round }}</td><td>{{ point.cost | figure }}</td></tr>
 {% endfor %}
 {% endfor %}
 {% endcall %}
@@ -62,7 +66,8 @@ _EPSILON = """
 <td>{{ group.cap | figure }}</td>
 <td>{% if group.filter %}order {{ "%g" | format(group.filter.order) }}: earlier {{ group.filter.before | share }},
 this run {{ group.filter.this | share }}, reserved {{ group.filter.reserved | share }}; left
-<b>{{ group.filter.left | share(down=true) }}</b>{% else %}<span class="none">no cap holds</span>{% endif %}</td></tr>
+<b>{{ group.filter.left | share(down=true) }}</b>{% else %}<span class="none">no cap holds</span>{% endif
+%}</td></tr>
 {% endfor %}
 {% endcall %}
 {% call table("What each site set aside, what it says it executed, and what that means to a patient",
@@ -81,7 +86,7 @@ this run {{ group.filter.this | share }}, reserved {{ group.filter.reserved | sh
 {% call table("ε at other δ, for the same events at " ~ r.curve.sites[0], ["δ", "Spent"]) %}
 {% for point in r.curve.points %}
 <tr><th scope="row">{{ "%g" | format(point.delta) }}{{ " (chosen)" if point.delta == r.curve.chosen }}</th>
-<td>{{ point.text }}</td></tr>
+<td>{{ point | figure }}</td></tr>
 {% endfor %}
 {% endcall %}
 {% endif %}
@@ -101,7 +106,8 @@ _ALGORITHM = """
 </dl>
 {% if r.groups %}
 <h3>What adds up</h3>
-{% call table("Every private run on the same patients, in order (σ: noise multiplier, q: sampling rate); alone and in "
+{% call table("Every private run on the same patients, in order (σ: noise multiplier, q: sampling rate);
+alone and in "
   "all, if planned. Rounds and clip norm of earlier runs stand in their own entries",
   ["Sites", "Run", "Mechanism", "Rounds", "Clip norm", "Alone", "Total so far"]) %}
 {% for group in r.groups %}
@@ -124,102 +130,4 @@ figure here.</p>
 {% endmacro %}
 """
 
-_CORRECTNESS = """
-{% macro correctness() %}
-<dl class="facts"><dt>Code agreed on</dt><dd><code>{{ r.run.code }}</code></dd></dl>
-<h3>Three accountants</h3>
-{{ chart(charts.accountants, "PLD is reported. RDP is an upper bound by other mathematics. PRV, or the exact Gaussian "
-  "where nothing was sampled, must be within 0.02 + 1 % of PLD.") }}
-{% call table("Every price by three accountants; nothing is published while they disagree",
-  ["Sites", "What", "PLD, reported", "RDP, upper bound", "PRV or exact", "Agree"]) %}
-{% for group in r.groups %}
-<tr><th scope="rowgroup" rowspan="{{ 1 + group.composition | length }}">{{ sites(group.sites) }}</th>
-<td>this run</td>{{ three(group.alone) }}</tr>
-{% for row in group.composition %}
-<tr><td>{{ "everything" if loop.last else "up to " ~ row.run[:12] }}</td>{{ three(row.cumulative) }}</tr>
-{% endfor %}
-{% endfor %}
-{% for level in r.federation.levels %}
-<tr><th scope="row">all</th><td>a patient at {{ level.sites }} site{{ "s" if level.sites > 1 }}</td>
-{{ three(level.if_planned.cost) }}</tr>
-{% endfor %}
-{% endcall %}
-{% endmacro %}
-"""
-
-_SECURITY = """
-{% macro security() %}
-<dl class="facts">
-<dt>Ledger</dt><dd>{{ r.ledger.size }} entries, Merkle root <code>{{ r.ledger.root }}</code></dd>
-<dt>Coordinator's key</dt><dd><code>{{ r.federation.public_key }}</code></dd>
-<dt>Model after the last round</dt><dd><code>{{ r.run.model or "none" }}</code></dd>
-</dl>
-{% if r.participation %}
-<h3>Who took part</h3>
-{{ chart(charts.participation, "A full cell: averaged. Half: an update was refused in at least one of the rounds it "
-  "stands for. A thin line: absent in at least one.") }}
-{% call table("Rounds by site; sites with the same numbers together",
-  ["Sites", "Averaged", "Refused", "Absent"]) %}
-{% for names, row in attendance %}
-<tr><th scope="row">{{ sites(names) }}</th><td>{{ row.averaged }}</td><td>{{ row.refused }}</td>
-<td>{{ row.absent }}</td></tr>
-{% endfor %}
-{% endcall %}
-{% endif %}
-<h3>Incidents and refusals</h3>
-{% if r.incidents %}
-{% call table("What went wrong, in order of the ledger", ["Entry", "Kind", "What", "Rounds"]) %}
-{% for row in r.incidents %}
-<tr><td>{{ row.entry }}</td><td>{{ row.kind }}</td><td>{{ row.what }}</td><td>{{ row.rounds | rounds }}</td></tr>
-{% endfor %}
-{% endcall %}
-{% else %}
-<p>None on record.</p>
-{% endif %}
-{% if r.releases %}
-<h3>Released</h3>
-<ul>
-{% for release in r.releases %}
-<li>{{ "SIMULATION, not a release: " if release.kind == "simulation" }}{{ release.cases }} synthetic cases, SHA256SUMS
-<code>{{ release.manifest }}</code></li>
-{% endfor %}
-</ul>
-{% endif %}
-{% endmacro %}
-"""
-
-_TRUST = """
-{% macro trust() %}
-<blockquote><p>{{ r.statement }}</p></blockquote>
-{% if r.conditions %}
-<p>It holds on these conditions, which the software keeps and an audit can only partly see:</p>
-<ul>
-{% for condition in r.conditions %}
-<li>{{ condition }}</li>
-{% endfor %}
-</ul>
-{% endif %}
-{% if r.federation.levels %}
-<h3>Patients at several sites</h3>
-{% call table("The federation declares that a patient is at no more than " ~ r.federation.overlap ~ " of the sites",
-  ["Patient at", "If planned", "Guaranteed"]) %}
-{% for level in r.federation.levels %}
-<tr><th scope="row">{{ level.sites }}</th>
-<td>{{ level.if_planned.cost.pld | figure }}<small>{{ level.meaning }}</small></td>
-<td>{{ level.guaranteed.cost | figure }}<small>{{ level.guaranteed.condition }}</small></td></tr>
-{% endfor %}
-{% endcall %}
-{% endif %}
-{% endmacro %}
-
-{% macro data() %}
-{% call table("What is public about every site", ["Site", "Patients (declared)", "Commitment to the patient list"]) %}
-{% for row in r.participation %}
-<tr><th scope="row">{{ row.site }}</th><td>{{ row.patients if row.patients is not none else "–" }}</td>
-<td><code>{{ row.cohort[:16] ~ "…" if row.cohort else "–" }}</code></td></tr>
-{% endfor %}
-{% endcall %}
-{% endmacro %}
-"""
-
-TABLES = _START + _EPSILON + _ALGORITHM + _CORRECTNESS + _SECURITY + _TRUST
+TABLES = _START + _EPSILON + _ALGORITHM + CORRECTNESS + SECURITY + TRUST

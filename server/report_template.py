@@ -8,12 +8,12 @@ TEMPLATE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Privacy budget of run {{ r.run.id[:12] }}: {{ headline }}</title>
+<title>Privacy budget of run {{ r.run.id[:12] }}: {{ headline[0] }} ({{ headline[1] }})</title>
 <style>{{ style }}</style>
 </head>
 <body>
 <main>
-<h1>Privacy budget: {{ headline }}</h1>
+<h1>Privacy budget: {{ headline[0] }}<small>{{ headline[1] }}</small></h1>
 <p class="lead">Run <code>{{ r.run.id }}</code> · {{ r.run.recipe }}, {{ r.run.variant }}, {{ r.run.preset }} ·
 {{ r.status.name }}</p>
 {% for warning in r.warnings %}

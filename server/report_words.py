@@ -22,9 +22,9 @@ STATEMENT = (
     "records of that patient are there, or none is. Let the coordinator and the other sites do what "
     "they like, honest or not, choosing round by round what they send to the site. Then any event "
     "about everything the site ever sends is at most e^ε times as likely with the patient as without, "
-    "plus δ, and the other way round. The ε and δ are the site's: those of this run alone for what it "
-    "sends in this run, those with all earlier runs for everything together. Averaged models, what "
-    "other sites send and the synthetic images are computed from such messages, so they are covered too."
+    "plus δ, and the other way round. The ε and δ are those guaranteed to the site's patients for everything it "
+    "has sent in this run and in earlier ones. Averaged models, what other sites send and the synthetic images "
+    "are computed from such messages, so they are covered too."
 )
 
 NO_STATEMENT = (
