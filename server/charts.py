@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 520, 330  # user units; the page scales them
-LEFT, RIGHT, TOP, BOTTOM = 54, 128, 18, 48
+WIDTH, HEIGHT = 540, 330  # user units; the page scales them
+LEFT, RIGHT, TOP, BOTTOM = 54, 148, 18, 48
 INK, SOFT, RULE, ALARM, MAIN, PAST = "#1b1f24", "#545d68", "#d8dde3", "#a61b1b", "#0b5fa5", "#46505a"
 COLOURS = (MAIN, "#a8480a", "#00704d", "#8a3b78", "#6b5900", PAST)
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 4")
@@ -105,7 +105,7 @@ def _end_labels(ends: Sequence[tuple[str, float, str]], y: Axis) -> list[str]:
     parts, last = [], -math.inf
     for name, height, colour in sorted(ends, key=lambda end: -end[1]):
         last = max(_y(y, height) + 4, last + _LABEL_GAP)
-        parts.append(text(WIDTH - RIGHT + 8, last, short(name, 16), fill=colour, weight="600"))
+        parts.append(text(WIDTH - RIGHT + 8, last, short(name, 17), fill=colour, weight="600"))
     return parts
 
 

@@ -58,16 +58,15 @@ def _title(r: dict[str, Any]) -> str:
 
 def _figures(r: dict[str, Any]) -> list[str]:
     level = declared_level(r)
-    sure, planned = level["guaranteed"], level["if_planned"]
+    sure, planned, odds = level["guaranteed"], level["if_planned"], level["membership"]
     if sure["cost"]["accountant"] == UNBOUNDED:
         return [_wrap(f"What may be learnt about a patient has no limit: {sure['condition']}.")]
-    group = _costliest(r)
     return [
         _unit(sure["cost"]),
         _wrap(f"Guaranteed: {sure['cost']['text']}, for {level['meaning']}. It holds {sure['condition']}."),
-        _wrap(_odds(group["membership"]["guaranteed"], sure["cost"])) if level["sites"] == 1 else "",
+        _wrap(_odds(odds["guaranteed"], sure["cost"])),
         _wrap(f"If planned: {planned['cost']['pld']['text']}. It holds {planned['condition']}."),
-        _wrap(_odds(group["membership"]["if_planned"], planned["cost"]["pld"])) if level["sites"] == 1 else "",
+        _wrap(_odds(odds["if_planned"], planned["cost"]["pld"])),
     ]
 
 
@@ -108,12 +107,6 @@ def _left_out(r: dict[str, Any]) -> str:
     return "Not covered:\n" + "\n".join(
         textwrap.fill(line, _WIDTH, initial_indent="  - ", subsequent_indent="    ") for line in lines
     )
-
-
-def _costliest(r: dict[str, Any]) -> dict[str, Any]:
-    site = r["federation"]["costliest"]
-    found: dict[str, Any] = next(group for group in r["groups"] if site in group["sites"])
-    return found
 
 
 def _wrap(text: str) -> str:

@@ -9,7 +9,7 @@ from server.charts import Axis, Line, counting
 
 LINES = 6  # most lines in one chart: no more can be told apart
 BARS = 12
-_LISTED = 2  # sites named on one line or bar
+_LISTED = 1  # sites named on one line or bar
 
 
 def spending_chart(groups: Sequence[dict[str, Any]]) -> str:

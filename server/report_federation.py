@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from server.claims import SecondOpinions, claim, priced
+from server.claims import SecondOpinions, claim, membership, priced
 from server.report_accounts import UNBOUNDED, Account, costliest, guarantee, if_planned
 from server.report_words import DISJOINT, FIXED_PLANS, LATER_PLAN, NOT_JOINED, OVERLAP, UNDECLARED
 from shared.canonical import Json
@@ -47,11 +47,13 @@ def curve(groups: Sequence[Group]) -> dict[str, Json] | None:
 def _level(groups: Sequence[Group], m: int, declared: int, second: SecondOpinions | None) -> dict[str, Json]:
     meaning = DISJOINT if m == 1 else OVERLAP if m <= declared else UNDECLARED
     sure, condition = joint_guarantee(groups, m)
+    odds = {"if_planned": membership(joint_cost(groups, m)), "guaranteed": membership(sure)}
     return {
         "sites": m,
         "meaning": meaning.format(m=m, declared=declared),
         "if_planned": {"cost": _priced_overlap(groups, m, second), "condition": FIXED_PLANS},
         "guaranteed": {"cost": claim(sure), "condition": condition},
+        "membership": dict(odds),
     }
 
 

@@ -106,6 +106,8 @@ LAYERS: tuple[Layer, ...] = (
         (
             "protection against one's own hospital, which holds the images",
             "that the declared overlap is true: nobody compared patient lists",
+            "what was spent by sites that took part in other runs only: a patient who is there too pays "
+            "that as well",
         ),
     ),
     Layer(

@@ -60,7 +60,8 @@ def _headline(r: dict[str, Any]) -> tuple[str, str]:
         return "nothing spent", "no site set budget aside"
     first, _, rest = found[0]["text"].partition(" (")
     simulated = "simulated, " if r["run"]["is_simulation"] else ""
-    return f"{simulated}{first} per {found[0]['unit']}", f"guaranteed; {rest.removesuffix(')')}"
+    where = f"guaranteed to a {found[0]['unit']} at {overlap} of the sites, as declared"
+    return f"{simulated}{first} per {found[0]['unit']}", f"{where}; {rest.removesuffix(')')}"
 
 
 def _alone(r: dict[str, Any]) -> dict[str, Any] | None:

@@ -65,6 +65,7 @@ def report_schema() -> Schema:
                     meaning=TEXT,
                     if_planned=record(cost=defined("priced"), condition=TEXT),
                     guaranteed=record(cost=defined("claim"), condition=TEXT),
+                    membership=record(if_planned=defined("odds"), guaranteed=defined("odds")),
                 )
             ),
         ),

@@ -47,7 +47,7 @@ thead th { border-bottom: 1.5px solid var(--ink); font-size: .82rem; }
 td div + div { margin-top: .35rem; }
 td b, tbody th, code.id { font-weight: 600; }
 td b, code.id { white-space: nowrap; }
-tbody th { min-width: 5rem; max-width: 14rem; overflow-wrap: break-word; }
+tbody th { min-width: 7rem; max-width: 14rem; overflow-wrap: break-word; }
 td small { min-width: 9rem; }
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: .86em;
   overflow-wrap: anywhere; }

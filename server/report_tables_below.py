@@ -34,9 +34,9 @@ SECURITY = """
 </dl>
 {% if r.participation %}
 <h3>Who took part</h3>
-{{ chart(charts.participation, "A full cell: averaged. Half: an update was refused in at least one of the
-rounds it "
-  "stands for. A thin line: absent in at least one.") }}
+{{ chart(charts.participation, "Blue, from the bottom: the share of the rounds a column stands for in which
+the site
+  was averaged; red on top: refused; empty: absent.") }}
 {% call table("Rounds by site; sites with the same numbers together",
   ["Sites", "Averaged", "Refused", "Absent"]) %}
 {% for names, row in attendance %}

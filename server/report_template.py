@@ -28,9 +28,9 @@ TEMPLATE = """<!doctype html>
 {% if r.federation.levels %}
 <dl class="tiles">
 {% for level in r.federation.levels if level.sites == r.federation.overlap %}
-<div><dt>Guaranteed, with all earlier runs</dt>
+<div><dt>Guaranteed, with all earlier runs, patient at {{ level.sites }} site{{ "s" if level.sites > 1 }}</dt>
 <dd>{{ level.guaranteed.cost | figure }}</dd></div>
-<div><dt>If every plan was fixed beforehand</dt>
+<div><dt>The same, if every plan was fixed beforehand</dt>
 <dd>{{ level.if_planned.cost.pld | figure }}</dd></div>
 {% endfor %}
 <div><dt>This run by itself, costliest site ({{ r.federation.costliest }})</dt>
