@@ -60,7 +60,7 @@ def _figures(r: dict[str, Any]) -> list[str]:
     level = declared_level(r)
     sure, planned, odds = level["guaranteed"], level["if_planned"], level["membership"]
     if sure["cost"]["accountant"] == UNBOUNDED:
-        return [_wrap(f"What may be learnt about a patient has no limit: {sure['condition']}.")]
+        return [_wrap(f"Nothing guaranteed limits what may be learnt about a patient: {sure['condition']}.")]
     return [
         _unit(sure["cost"]),
         _wrap(f"Guaranteed: {sure['cost']['text']}, for {level['meaning']}. It holds {sure['condition']}."),

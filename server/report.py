@@ -88,7 +88,9 @@ def write_report(run_dir: Path) -> Path:
     write_durably(out / "report.json", data)
     sign_report(folder, out, data)
     record = registry_yaml(report)
-    if record is not None:
+    if record is None:
+        (out / "registry.yaml").unlink(missing_ok=True)
+    else:
         write_durably(out / "registry.yaml", record)
     page = out / "index.html"
     write_durably(page, render_page(report).encode())

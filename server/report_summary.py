@@ -47,7 +47,7 @@ def _costs(site: str, mine: Account) -> list[Json]:
 
 def _sure(sure: Guarantee) -> str:
     if math.isinf(sure.cost.epsilon):
-        return f"Beyond that nothing is guaranteed: {sure.condition}."
+        return f"Whatever was chosen, there is no bound: {sure.condition}."
     return f"Guaranteed is {sure.cost}; it holds {sure.condition}."
 
 

@@ -57,6 +57,7 @@ LATER_PLAN = (
 NO_GUARANTEE = (
     "no patient is guaranteed anything by this run: steps ran without noise, or the unit is not the patient"
 )
+CAP_CROSSED = "nothing is guaranteed: the site's own rule should have refused this run, so its cap holds no longer"
 NOT_JOINED = "not computed: the sites' caps name different orders or δ, or a first plan leaves its filter no room"
 
 DISJOINT = (

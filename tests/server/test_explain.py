@@ -64,7 +64,7 @@ def test_composed_spending_shows_both_figures_each_with_its_condition() -> None:
 )
 def test_a_run_that_guarantees_nothing_says_so(plan: Spending) -> None:
     text = told(Story(plan=plan))
-    assert "has no limit" in text
+    assert "Nothing guaranteed limits" in text
     assert "Nobody is protected" in text
     assert "Guaranteed:" not in text
 

@@ -25,6 +25,7 @@ from tests.server.ledgers import (
     DELTA,
     NON_PRIVATE_PAST,
     PRIVATE_PAST,
+    ROUNDS,
     RUN_ID,
     SITES,
     Story,
@@ -134,6 +135,7 @@ def test_a_first_plan_that_stopped_early_is_guaranteed_the_cost_of_all_it_reserv
 def test_nothing_is_guaranteed_where_a_cap_was_crossed() -> None:
     made = of(Story(cap=cap_of(2.0)))
     assert epsilon("guaranteed", "cost", "epsilon", of=site(made, "north")) is None
+    assert "should have refused" in str(epsilon("guaranteed", "condition", of=site(made, "north")))
     assert "CAP CROSSED at north, south, west" in str(made["warnings"])
 
 
@@ -281,3 +283,14 @@ def test_membership_bound_is_that_of_randomised_response() -> None:
 def test_an_unknown_run_is_refused() -> None:
     with pytest.raises(LedgerError, match="not in this ledger"):
         build_report(signed_all(Story().events()), "0" * 16)
+
+
+@pytest.mark.parametrize("done", [1, ROUNDS])
+def test_what_is_guaranteed_is_never_below_the_planned_price(done: int) -> None:
+    for past in ((), (PRIVATE_PAST,)):
+        north = site(of(Story(rounds_done=done, past={"north": past})), "north")
+        planned = epsilon("if_planned", "cost", "pld", "epsilon", of=north)
+        sure = epsilon("guaranteed", "cost", "epsilon", of=north)
+        assert isinstance(planned, float)
+        assert isinstance(sure, float)
+        assert planned <= sure
