@@ -145,7 +145,7 @@ def _group() -> Schema:
         cap=defined("claim"),
         against_cap=defined("claim"),
         left=defined("claim"),
-        filter=optional(record(order=NUMBER, before=share, this=share, reserved=share, left=share)),
+        filter=optional(record(order=WHOLE, before=share, this=share, reserved=share, left=share)),
         membership=record(if_planned=defined("odds"), guaranteed=defined("odds")),
         after_rounds=listed(record(round=WHOLE, cost=defined("claim"))),
         not_composed=listed(record(**named, why=TEXT)),

@@ -64,7 +64,7 @@ _EPSILON = """
 <td>{{ group.if_planned.cost.pld | figure }}</td>
 <td>{{ group.guaranteed.cost | figure }}<small>{{ group.guaranteed.condition }}</small></td>
 <td>{{ group.cap | figure }}</td>
-<td>{% if group.filter %}order {{ "%g" | format(group.filter.order) }}: earlier {{ group.filter.before | share }},
+<td>{% if group.filter %}order {{ group.filter.order }}: earlier {{ group.filter.before | share }},
 this run {{ group.filter.this | share }}, reserved {{ group.filter.reserved | share }}; left
 <b>{{ group.filter.left | share(down=true) }}</b>{% else %}<span class="none">no cap holds</span>{% endif
 %}</td></tr>
