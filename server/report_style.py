@@ -58,7 +58,7 @@ dl.facts dd { margin: 0; overflow-wrap: anywhere; }
 .none { color: var(--soft); }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 34rem) { dl.facts { grid-template-columns: 1fr; gap: 0; }
-  dl.facts dd { margin-bottom: .6rem; } figure svg { min-width: 27rem; } h1 { font-size: 1.4rem; } }
+  dl.facts dd { margin-bottom: .6rem; } table.many { min-width: 46rem; } h1 { font-size: 1.4rem; } }
 @media print { body { font-size: 10.5pt; } main { max-width: none; padding: 0; }
   h2 { break-after: avoid; } figure, tr, blockquote, .tiles > div { break-inside: avoid; }
   .wide, figure { overflow: visible; } figure svg { max-width: 13cm; }

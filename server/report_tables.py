@@ -14,7 +14,7 @@ _START = """
 
 {% macro table(caption, heads) %}
 <div class="wide" tabindex="0" role="region" aria-label="{{ caption }}">
-<table>
+<table{% if heads | length > 4 %} class="many"{% endif %}>
 <caption>{{ caption }}</caption>
 <thead><tr>{% for head in heads %}<th scope="col">{{ head }}</th>{% endfor %}</tr></thead>
 <tbody>
