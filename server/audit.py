@@ -75,6 +75,18 @@ def verify(run: Path, key: str | None, kept: tuple[Path, ...], site: Path | None
         raise SystemExit(1)
 
 
+@audit.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def explain(run: Path) -> None:
+    """Say in plain words what the privacy figures of the run in folder RUN mean.
+
+    Reads RUN/ledger and RUN/plan.json only. It checks nothing: `willis audit verify` does.
+    """
+    from server.explain import explain_run
+
+    click.echo(explain_run(run))
+
+
 def beyond(findings: list[Finding], key: str | None) -> list[str]:
     """Return what was not verified: what no ledger can show, and what this copy lacks."""
     found = [f"{f.check}: {f.detail}" for f in findings if f.passed is None]

@@ -9,17 +9,19 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from server.claims import SecondOpinions
 from server.dataset_claims import privacy_claims
 from server.dataset_seal import SUMS, seal_faults, sealed_by
 from server.ledger_export import CHECKPOINT, LINES, jsonl, read_checkpoint
+from server.registry import registry_yaml
 from server.report import build_report, report_bytes
 from server.report_page import render_page
+from server.report_seal import SIGNATURE, report_signer
 from shared.canonical import Json, canonical, digest, digest_arrays
 from shared.errors import WillisError
-from shared.ledger.events import Reserve, Run, Settle
+from shared.ledger.events import Federation, Reserve, Run, Settle
 from shared.ledger.finding import Finding
 from shared.ledger.log import SignedEvent, bound, parse
-from shared.ledger.verify_spending import Pricer
 from shared.ledger.view import first_release, head_of, lines_of, view
 
 _UNREADABLE = (WillisError, OSError, ValueError, KeyError, TypeError, SafetensorError)
@@ -54,8 +56,11 @@ def check_site(site: Path, events: Sequence[SignedEvent]) -> Finding:
     return guarded(check, compare)
 
 
-def check_report(run_dir: Path, events: Sequence[SignedEvent], run: str, second: Pricer | None) -> Finding:
-    """Make report.json again and compare bytes; without the second accountant, all but its figures."""
+def check_report(run_dir: Path, events: Sequence[SignedEvent], run: str, second: SecondOpinions | None) -> Finding:
+    """Make report.json again and compare bytes, and check who signed it.
+
+    Without the second accountants, all but their figures is compared.
+    """
     check, path = "report.json follows from the ledger", run_dir / "report" / "report.json"
     if not path.exists():
         return Finding(check, None, "there is no report in this copy")
@@ -64,25 +69,33 @@ def check_report(run_dir: Path, events: Sequence[SignedEvent], run: str, second:
         stored, fine = path.read_bytes(), "every byte"
         made = build_report(events, run, second)
         if second is None:
-            stored, fine = (
-                canonical(_without_rdp(json.loads(stored))) + b"\n",
-                "every figure but the RDP ones",
-            )
+            stored = canonical(_without_second(json.loads(stored))) + b"\n"
+            fine = "every figure but those of the second accountants, as Opacus is not installed"
         wrong = ["the report does not say what the ledger says; make it again"] * (stored != report_bytes(made))
+        if (path.parent / SIGNATURE).exists():
+            first = events[0].event
+            key = first.public_key if isinstance(first, Federation) else None
+            wrong += ["report.json is not signed by the coordinator"] * (report_signer(path.parent) != key)
+            fine += ", signed by the coordinator"
         return Finding.of(check, wrong, fine)
 
     return guarded(check, compare)
 
 
 def check_page(run_dir: Path) -> Finding:
-    """Render report.json again and compare with index.html."""
+    """Render report.json again and compare with index.html and registry.yaml."""
     check, folder = "the report's page follows from report.json", run_dir / "report"
     if not (folder / "index.html").exists():
         return Finding(check, None, "there is no page in this copy")
 
     def compare() -> Finding:
-        page = render_page(json.loads((folder / "report.json").read_bytes())).encode()
-        wrong = ["index.html shows something else"] * (page != (folder / "index.html").read_bytes())
+        report = json.loads((folder / "report.json").read_bytes())
+        wrong = ["index.html shows something else"] * (
+            render_page(report).encode() != (folder / "index.html").read_bytes()
+        )
+        record = folder / "registry.yaml"
+        if record.exists() and record.read_bytes() != registry_yaml(report):
+            wrong.append("registry.yaml says something else")
         return Finding.of(check, wrong, "every byte")
 
     return guarded(check, compare)
@@ -150,8 +163,9 @@ def _loaded(path: Path) -> dict[str, Json]:
     return value
 
 
-def _without_rdp(value: Json) -> Json:
-    """Return `value` with every figure of the second accountant set to null."""
+def _without_second(value: Json) -> Json:
+    """Return `value` with every figure of the second accountants set to null, beside each PLD figure."""
     if isinstance(value, dict):
-        return {key: None if key == "rdp" else _without_rdp(item) for key, item in value.items()}
-    return [_without_rdp(item) for item in value] if isinstance(value, list) else value
+        alone = "pld" in value
+        return {k: None if alone and k != "pld" else _without_second(item) for k, item in value.items()}
+    return [_without_second(item) for item in value] if isinstance(value, list) else value

@@ -1,6 +1,6 @@
-"""The report's charts as inline SVG: no script, no font, no network; the same numbers give the same bytes.
+"""Pieces of inline SVG charts: no script, no font, no network; the same numbers give the same bytes.
 
-Lines carry their names beside them, and each has its own dash and marker, so that no meaning rests on colour.
+Series carry their names beside them, and each has its own dash or place, so that no meaning rests on colour.
 """
 
 import math
@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 520, 330  # user units; the page scales them
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 128, 18, 48
-_INK, _RULE, _CAP = "#1b1f24", "#d8dde3", "#a61b1b"
-_COLOURS = ("#0b5fa5", "#a8480a", "#00704d", "#8a3b78", "#6b5900", "#46505a")
-_DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 4")
+WIDTH, HEIGHT = 540, 330  # user units; the page scales them
+LEFT, RIGHT, TOP, BOTTOM = 54, 148, 18, 48
+INK, SOFT, RULE, ALARM, MAIN, PAST = "#1b1f24", "#545d68", "#d8dde3", "#a61b1b", "#0b5fa5", "#46505a"
+COLOURS = (MAIN, "#a8480a", "#00704d", "#8a3b78", "#6b5900", PAST)
+DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 4")
 _LABEL_GAP = 15  # least distance between labels
+
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -21,64 +23,27 @@ class Line:
     """One named line: points (x, y) in order of x."""
 
     name: str
-    points: tuple[tuple[float, float], ...]
+    points: tuple[Point, ...]
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A site's budget: ε spent before, ε spent in all, ε of the cap."""
+class Axis:
+    """An axis: its title, its ticks as (value, label), and whether values are spaced by their logarithm."""
 
-    name: str
-    before: float
-    spent: float
-    cap: float
+    title: str
+    ticks: tuple[tuple[float, str], ...]
+    log: bool = False
 
-
-def line_chart(title: str, lines: Sequence[Line], caps: Sequence[tuple[str, float]], axes: tuple[str, str]) -> str:
-    """Return an SVG of `lines` with `caps` as dashed horizontals; `axes` are the titles of x and y."""
-    xs = [x for line in lines for x, _ in line.points]
-    ys = [y for line in lines for _, y in line.points] + [y for _, y in caps]
-    x_ticks, y_ticks = ticks(max([*xs, 1.0]), whole=True), ticks(max([*ys, 0.1]) * 1.02)
-    scale = _Scale(max(x_ticks[-1], *xs), y_ticks[-1])
-    parts = _frame(scale, x_ticks, y_ticks, axes)
-    for _, height in caps:
-        parts.append(_path([(0, height), (scale.x_max, height)], scale, _CAP, "6 5", 1.6))
-    for index, line in enumerate(lines):
-        colour, dash = _COLOURS[index % len(_COLOURS)], _DASHES[index % len(_DASHES)]
-        parts.append(_path(line.points, scale, colour, dash, 2.2))
-        parts += [_dot(scale.x(x), scale.y(y), colour) for x, y in line.points]
-    ends = [(line.name, line.points[-1][1], _COLOURS[i % len(_COLOURS)]) for i, line in enumerate(lines)]
-    ends += [(name, height, _CAP) for name, height in caps]
-    parts += _end_labels(ends, scale)
-    return _svg(title, WIDTH, HEIGHT, parts)
+    def share(self, value: float) -> float:
+        """Return where `value` lies between the first tick (0) and the last (1)."""
+        place = math.log10 if self.log else float
+        low, high = place(self.ticks[0][0]), place(self.ticks[-1][0])
+        return (place(value) - low) / (high - low)
 
 
-def budget_chart(title: str, bars: Sequence[Bar]) -> str:
-    """Return an SVG with a stacked bar a site: spent before, spent by this run, left under the cap."""
-    row, top = 52, 34
-    height = top + row * len(bars) + 26
-    ceiling = max([bar.cap for bar in bars] + [bar.spent for bar in bars])
-    unit = (WIDTH - 2 * 12) / ceiling
-    parts = _legend()
-    for index, bar in enumerate(bars):
-        y = top + row * index
-        parts.append(_text(12, y + 14, bar.name, weight="600"))
-        rest = bar.cap - bar.spent
-        state = f"{_down(rest)} left of {bar.cap:g}" if rest >= 0 else f"{_up(-rest)} over the cap of {bar.cap:g}"
-        said = f"{_up(bar.spent)} spent, {state}"
-        parts.append(_text(WIDTH - 12, y + 14, said, anchor="end"))
-        parts.append(_box(12, y + 20, bar.cap * unit, "#ffffff", _INK))
-        parts.append(_box(12, y + 20, bar.spent * unit, "#0b5fa5"))
-        parts.append(_box(12, y + 20, bar.before * unit, "#46505a"))
-        if bar.spent > bar.cap:
-            x = 12 + bar.cap * unit
-            parts.append(
-                f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y + 16}" y2="{y + 44}" stroke="{_CAP}" stroke-width="3"/>'
-            )
-    parts.append(
-        _text(WIDTH / 2, height - 6, "ε at the cap's δ, everything on the same patients", anchor="middle")
-    )
-    return _svg(title, WIDTH, height, parts)
+def counting(title: str, top: float, *, whole: bool = False) -> Axis:
+    """Return an axis from 0 to a round number at or above `top`."""
+    return Axis(title, tuple((value, f"{value:g}") for value in ticks(top, whole=whole)))
 
 
 def ticks(top: float, *, whole: bool = False) -> list[float]:
@@ -95,93 +60,107 @@ def ticks(top: float, *, whole: bool = False) -> list[float]:
     return [round(i * step, 10) for i in range(math.ceil(top / step - 1e-9) + 1)]
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """From data to user units."""
+def line_chart(title: str, lines: Sequence[Line], levels: Sequence[tuple[str, float]], x: Axis, y: Axis) -> str:
+    """Return an SVG of `lines`, with `levels` (name, height) as dashed horizontals."""
+    parts = _frame(x, y)
+    for _, height in levels:
+        parts.append(_path([(_x(x, x.ticks[0][0]), _y(y, height)), (_x(x, x.ticks[-1][0]), _y(y, height))], 0))
+    for index, line in enumerate(lines):
+        track = [(_x(x, a), _y(y, b)) for a, b in line.points]
+        parts.append(_path(track, index + 1))
+        parts += [dot(a, b, COLOURS[index % len(COLOURS)]) for a, b in track]
+    ends = [
+        (line.name, line.points[-1][1], COLOURS[i % len(COLOURS)]) for i, line in enumerate(lines) if line.name
+    ]
+    ends += [(name, height, ALARM) for name, height in levels]
+    return svg(title, HEIGHT, [*parts, *_end_labels(ends, y)])
 
-    x_max: float
-    y_max: float
 
-    def x(self, value: float) -> float:
-        return _LEFT + value / self.x_max * (WIDTH - _LEFT - _RIGHT)
-
-    def y(self, value: float) -> float:
-        return HEIGHT - _BOTTOM - value / self.y_max * (HEIGHT - _TOP - _BOTTOM)
+def _x(axis: Axis, value: float) -> float:
+    return LEFT + axis.share(value) * (WIDTH - LEFT - RIGHT)
 
 
-def _frame(scale: _Scale, x_ticks: Sequence[float], y_ticks: Sequence[float], axes: tuple[str, str]) -> list[str]:
-    right, bottom = scale.x(scale.x_max), scale.y(0)
+def _y(axis: Axis, value: float) -> float:
+    return HEIGHT - BOTTOM - axis.share(value) * (HEIGHT - TOP - BOTTOM)
+
+
+def _frame(x: Axis, y: Axis) -> list[str]:
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     parts = []
-    for value in y_ticks:
-        y = scale.y(value)
-        parts.append(f'<line x1="{_LEFT}" x2="{right:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{_RULE}"/>')
-        parts.append(_text(_LEFT - 8, y + 4, f"{value:g}", anchor="end"))
-    for value in x_ticks:
-        if value <= scale.x_max:
-            parts.append(_text(scale.x(value), bottom + 18, f"{value:g}", anchor="middle"))
-    parts.append(f'<line x1="{_LEFT}" x2="{right:.1f}" y1="{bottom:.1f}" y2="{bottom:.1f}" stroke="{_INK}"/>')
-    parts.append(_text((_LEFT + right) / 2, HEIGHT - 8, axes[0], anchor="middle"))
-    middle = (_TOP + bottom) / 2
-    turn = f'transform="rotate(-90 14 {middle:.1f})"'
-    parts.append(_text(14, middle, axes[1], anchor="middle", more=turn))
+    for value, name in y.ticks:
+        height = _y(y, value)
+        parts.append(rule(LEFT, height, right, height, RULE))
+        parts.append(text(LEFT - 8, height + 4, name, anchor="end"))
+    for value, name in x.ticks:
+        parts.append(text(_x(x, value), bottom + 18, name, anchor="middle"))
+    parts.append(rule(LEFT, bottom, right, bottom, INK))
+    parts.append(text((LEFT + right) / 2, HEIGHT - 8, x.title, anchor="middle"))
+    middle = (TOP + bottom) / 2
+    parts.append(text(14, middle, y.title, anchor="middle", more=f' transform="rotate(-90 14 {middle:.1f})"'))
     return parts
 
 
-def _end_labels(ends: Sequence[tuple[str, float, str]], scale: _Scale) -> list[str]:
+def _end_labels(ends: Sequence[tuple[str, float, str]], y: Axis) -> list[str]:
     """Name each line at its end, moved down where names would touch."""
     parts, last = [], -math.inf
     for name, height, colour in sorted(ends, key=lambda end: -end[1]):
-        last = max(scale.y(height) + 4, last + _LABEL_GAP)
-        parts.append(_text(scale.x(scale.x_max) + 8, last, _short(name), fill=colour, weight="600"))
+        last = max(_y(y, height) + 4, last + _LABEL_GAP)
+        parts.append(text(WIDTH - RIGHT + 8, last, short(name, 17), fill=colour, weight="600"))
     return parts
 
 
-def _legend() -> list[str]:
-    parts, x = [], 12
-    for name, fill, stroke in (
-        ("earlier runs", "#46505a", "none"),
-        ("this run", "#0b5fa5", "none"),
-        ("left under the cap", "#ffffff", _INK),
-    ):
-        parts.append(f'<rect x="{x}" y="6" width="13" height="13" fill="{fill}" stroke="{stroke}"/>')
-        parts.append(_text(x + 19, 17, name))
-        x += 40 + 8 * len(name)
-    return parts
+def _path(track: Sequence[Point], kind: int) -> str:
+    """Draw a track in user units; kind 0 is a level, 1 and up are lines."""
+    colour = COLOURS[(kind - 1) % len(COLOURS)] if kind else ALARM
+    dash = DASHES[(kind - 1) % len(DASHES)] if kind else "6 5"
+    stroke = f'stroke="{colour}" stroke-width="{2.2 if kind else 1.6}"'
+    dashed = f' stroke-dasharray="{dash}"' if dash else ""
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in track)
+    return f'<polyline points="{points}" fill="none" {stroke}{dashed}/>'
 
 
-def _path(points: Sequence[tuple[float, float]], scale: _Scale, colour: str, dash: str, width: float) -> str:
-    track = " ".join(f"{scale.x(x):.1f},{scale.y(y):.1f}" for x, y in points)
-    stroke = f'stroke="{colour}" stroke-width="{width}" stroke-dasharray="{dash}"'
-    return f'<polyline points="{track}" fill="none" {stroke}/>'
+def rule(x1: float, y1: float, x2: float, y2: float, colour: str, width: float = 1) -> str:
+    """Draw a straight line."""
+    ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
+    return f'<line {ends} stroke="{colour}" stroke-width="{width:g}"/>'
 
 
-def _dot(x: float, y: float, colour: str) -> str:
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>'
+def dot(x: float, y: float, colour: str, radius: float = 3) -> str:
+    """Draw a filled dot."""
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" fill="{colour}"/>'
 
 
-def _box(x: float, y: float, width: float, fill: str, stroke: str = "none") -> str:
-    return f'<rect x="{x}" y="{y}" width="{max(0.0, width):.1f}" height="20" fill="{fill}" stroke="{stroke}"/>'
+def box(x: float, y: float, width: float, height: float, fill: str, stroke: str = "none") -> str:
+    """Draw a rectangle."""
+    shape = f'x="{x:.1f}" y="{y:.1f}" width="{max(0.0, width):.1f}" height="{height:g}"'
+    return f'<rect {shape} fill="{fill}"' + (f' stroke="{stroke}"' if stroke != "none" else "") + "/>"
 
 
-def _text(
-    x: float, y: float, words: str, *, anchor: str = "start", fill: str = _INK, weight: str = "400", more: str = ""
+def text(
+    x: float, y: float, words: str, *, anchor: str = "start", fill: str = INK, weight: str = "400", more: str = ""
 ) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{fill}" font-weight="{weight}"'
-    return f"<text {place} {more}>{escape(words)}</text>".replace(" >", ">")
+    """Write `words`, escaped."""
+    look = f' text-anchor="{anchor}"' * (anchor != "start") + f' font-weight="{weight}"' * (weight != "400")
+    colour = f' fill="{fill}"' * (fill != INK)
+    return f'<text x="{x:.1f}" y="{y:.1f}"{look}{colour}{more}>{escape(words)}</text>'
 
 
-def _svg(title: str, width: int, height: int, parts: Sequence[str]) -> str:
-    shape = f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}"'
+def legend(entries: Sequence[tuple[str, str, str]], y: float = 6) -> list[str]:
+    """Draw a row of (name, fill, stroke)."""
+    parts, x = [], 12.0
+    for name, fill, stroke in entries:
+        parts.append(box(x, y, 13, 13, fill, stroke))
+        parts.append(text(x + 19, y + 11, name))
+        x += 36 + 7.6 * len(name)
+    return parts
+
+
+def svg(title: str, height: float, parts: Sequence[str]) -> str:
+    """Wrap parts as one image with a title for those who cannot see it."""
+    shape = f'viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(title)}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {shape} font-size="14">\n' + "\n".join(parts) + "\n</svg>"
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 16 else name[:15] + "…"
-
-
-def _up(value: float) -> str:
-    return f"{math.ceil(value * 100 - 1e-6) / 100:.2f}"
-
-
-def _down(value: float) -> str:
-    return f"{math.floor(value * 100 + 1e-6) / 100:.2f}"
+def short(name: str, most: int) -> str:
+    """Return `name`, cut to `most` letters."""
+    return name if len(name) <= most else name[: most - 1] + "…"

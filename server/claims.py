@@ -5,13 +5,17 @@ point do not change the bytes of a report.
 """
 
 import math
+from collections.abc import Callable, Sequence
 
 from shared.canonical import Json
 from shared.ledger.events import Cap
-from shared.privacy.accounting import PrivacyCost
-from shared.privacy.events import Relation, Unit
+from shared.privacy.accounting import PrivacyCost, cost
+from shared.privacy.agreement import contradictions
+from shared.privacy.crosscheck import prv_refusal
+from shared.privacy.events import Relation, Spending, Unit
 
 Claim = dict[str, Json]
+SecondOpinions = Callable[[Sequence[Spending], float], tuple[PrivacyCost, ...]]  # RDP, and a tight one if any
 
 _GRID = 1e6
 _SLACK = 1e-3  # of a grid step: differences between machines are far smaller
@@ -27,6 +31,26 @@ def claim(cost: PrivacyCost) -> Claim:
         "relation": cost.relation.value,
         "accountant": cost.accountant,
         "text": str(cost),
+    }
+
+
+def priced(spendings: Sequence[Spending], delta: float, second: SecondOpinions | None) -> dict[str, Json]:
+    """Return one cost by three accountants: {pld, rdp, tight, tight_refused, disagreements}.
+
+    `tight` is PRV, or the exact Gaussian where nothing was sampled; null with the reason in `tight_refused`.
+    `disagreements` is empty when the accountants agree. Without Opacus all but `pld` is null.
+    """
+    reported = cost(spendings, delta)
+    if second is None:
+        nothing: dict[str, Json] = {"rdp": None, "tight": None, "tight_refused": None, "disagreements": None}
+        return {"pld": claim(reported)} | nothing
+    bound, *tight = second(spendings, delta)
+    return {
+        "pld": claim(reported),
+        "rdp": claim(bound),
+        "tight": claim(tight[0]) if tight else None,
+        "tight_refused": None if tight else prv_refusal(spendings, delta),
+        "disagreements": list(contradictions(reported, bound, *tight)),
     }
 
 
@@ -63,6 +87,11 @@ def membership(cost: PrivacyCost) -> dict[str, Json]:
     shown = math.ceil(best * 10000 - 1e-6) / 100
     text = f"a coin flip is right 50 % of the time; the best attacker at most {shown:.2f} %"
     return {"accuracy": round_up(best), "text": text}
+
+
+def shares(parts: Sequence[float]) -> list[Json]:
+    """Return shares of a budget, rounded up to six decimals; ∞ becomes null."""
+    return [round_up(part) if math.isfinite(part) else None for part in parts]
 
 
 def round_up(number: float) -> float:

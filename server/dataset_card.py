@@ -103,9 +103,16 @@ Labels are made together with the images by the same generator; nobody has corre
 
 def _privacy(view: RunView, head: Head) -> str:
     claims = privacy_claims(view, head)
-    rows, worst = claims["sites"], claims["maximum"]
+    rows, planned = claims["sites"], claims["if_planned"]
     assert isinstance(rows, dict)
-    table = [f"| {site} | {view.enrolled[site].patients} | {_text(rows[site])} |" for site in rows]
+    assert isinstance(planned, dict)
+    assert isinstance(planned["sites"], dict)
+    prices = planned["sites"]
+    table = [
+        f"| {site} | {view.enrolled[site].patients} | {_text(rows[site])} | {_text(prices[site])} |"
+        for site in rows
+    ]
+    at_once = f"a patient at {claims['overlap']} of the sites, as many as the federation allows"
     earlier = [(site, p.run) for site, r in view.reserves.items() for p in r.past if not p.spending.is_private]
     warning = ""
     if view.is_seeded:
@@ -116,11 +123,14 @@ def _privacy(view: RunView, head: Head) -> str:
 
 Costs with everything earlier on the same patients:
 
-| site | patients (declared) | cost |
-|---|---|---|
+| site | patients (declared) | guaranteed | if all was planned beforehand |
+|---|---|---|---|
 {chr(10).join(table)}
 
-Largest of the sites: {_text(worst)}. The noise came from {NOISE[view.noise_source]}.
+The most for {at_once}: guaranteed {_text(claims["maximum"])}, {claims["condition"]}.
+If planned: {_text(planned["maximum"])}, {planned["condition"]}.
+
+The noise came from {NOISE[view.noise_source]}.
 
 Not covered:
 

@@ -1,24 +1,32 @@
 """The privacy claim that travels with a data set, for machines."""
 
 from server.claims import claim
-from server.report_sites import split_past
-from server.report_words import NOISE, STATEMENT
+from server.report_accounts import grouped, guarantee, if_planned
+from server.report_federation import joint_cost, joint_guarantee
+from server.report_words import FIXED_PLANS, NOISE, STATEMENT
 from shared.canonical import Json
 from shared.ledger.log import Head
 from shared.ledger.view import RunView
-from shared.privacy.accounting import cost
 
 
 def privacy_claims(view: RunView, head: Head) -> dict[str, Json]:
-    """Return what the data set claims: the cost for the patients of each site, with all earlier runs."""
-    costs = {}
-    for site, reserve in view.reserves.items():
-        before = [p.spending for p in split_past(reserve, view.spent(site))[0]]
-        costs[site] = cost([*before, view.spent(site)], reserve.delta)
-    worst = max(costs.values(), key=lambda spent: spent.epsilon)
+    """Return what the data set claims for the patients of each site, with all earlier runs.
+
+    `sites` and `maximum` hold whatever was chosen because of results, on the `condition`; `if_planned` is PLD and
+    holds only if nothing was. Maxima are for a patient at as many of the sites as the federation allows.
+    """
+    groups, overlap = grouped(view), view.federation.overlap
+    sure, condition = joint_guarantee(groups, overlap)
     return {
-        "sites": {site: claim(spent) for site, spent in costs.items()},
-        "maximum": claim(worst),
+        "sites": {site: claim(guarantee(mine).cost) for sites, mine in groups for site in sites},
+        "maximum": claim(sure),
+        "condition": condition,
+        "overlap": overlap,
+        "if_planned": {
+            "sites": {site: claim(if_planned(mine)) for sites, mine in groups for site in sites},
+            "maximum": claim(joint_cost(groups, overlap)),
+            "condition": FIXED_PLANS,
+        },
         "statement": STATEMENT,
         "noise_source": view.noise_source.value,
         "noise_in_words": NOISE[view.noise_source],

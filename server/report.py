@@ -1,84 +1,98 @@
 """The budget report: one ledger, told as figures. Derived from the ledger alone; nothing is typed by hand.
 
 `build_report` is pure: the same entries give the same bytes, so an auditor can make the report again and
-compare. No ε stands in it without its δ, unit, relation and accountant (`server.claims`).
+compare. No ε stands in it without its δ, unit, relation and accountant (`server.claims`), and none that composes
+several runs without the condition under which it holds (`server.report_accounts`).
 """
 
 import math
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from server import report_words as words
-from server.claims import claim, membership
+from server.claims import SecondOpinions
 from server.ledger_export import read_lines
+from server.registry import registry_yaml
+from server.report_accounts import Account, grouped, if_planned
+from server.report_federation import curve, federation_json
+from server.report_layers import layers_json
 from server.report_page import render_page
-from server.report_sites import composition_rows, site_figures, split_past
-from server.report_summary import costliest, summary, total
+from server.report_participation import incidents, participation
+from server.report_seal import sign_report
+from server.report_sites import ALL_POINTS, POINTS, group_figures, named
+from server.report_summary import summary
 from server.run_folder import RunFolder
 from shared.canonical import Json, canonical
 from shared.files import write_durably
-from shared.ledger.events import Past
+from shared.ledger.budget import over_cap, patient_level
 from shared.ledger.log import SignedEvent, parse
 from shared.ledger.release_rules import objections
-from shared.ledger.verify_spending import Disagreements, Pricer
+from shared.ledger.verify_spending import Disagreements
 from shared.ledger.view import RunView, head_of, lines_of, view
-from shared.privacy.accounting import PrivacyCost, cost
+from shared.privacy.agreement import disagreements, second_opinions
+from shared.privacy.opacus_accountants import installed
 
 Report = dict[str, Json]
 
-FORMAT = "willis-report/1"
+FORMAT = "willis-report/2"
 
 
-def build_report(events: Sequence[SignedEvent], run: str, second: Pricer | None = None) -> Report:
-    """Return the report of `run`, ready for `canonical`.
+def build_report(events: Sequence[SignedEvent], run: str, second: SecondOpinions | None = None) -> Report:
+    """Return the report of `run`, ready for `canonical`; its form is `server.report_schema`.
 
-    `second` is the accountant that checks PLD (`second_opinion`); without it the `rdp` figures are null.
+    `second` gives the prices that check PLD (`second_opinion`); without it their figures are null.
 
     Raises:
         LedgerError: the ledger has no such run.
     """
     seen = view(events, run)
     head = head_of(lines_of(events))
+    groups = grouped(seen)
     holds = seen.is_private and seen.is_patient_level
-    sites = [site_figures(seen, site, second) for site in seen.reserves]
-    rows = [row for site in seen.reserves for row in composition_rows(seen, site, second)]
-    apart = _apart(seen)
+    points = max(1, min(POINTS, ALL_POINTS // max(1, len(groups))))
+    apart = [(site, past.run) for sites, mine in groups for site in sites for past in mine.apart]
     return {
         "format": FORMAT,
         "ledger": {"size": head.size, "root": head.root},
         "run": _run(seen),
         "status": {"name": seen.status.value, "text": words.STATUS[seen.status]},
-        "warnings": words.warnings(seen, _crossed(seen)),
-        "summary": summary(seen, _odds(seen)),
+        "warnings": words.warnings(seen, _crossed(groups)),
+        "summary": summary(seen, groups),
         "publishable": not objections(seen),
-        "sites": list(sites),
-        "refusals": [r.model_dump(mode="json", exclude={"type", "run"}) for r in seen.refusals],
-        "composition": rows,
-        "federation": _federation(seen),
+        "federation": federation_json(seen, groups, second),
+        "groups": [group_figures(seen, sites, mine, second, points) for sites, mine in groups],
+        "curve": curve(groups),
+        "participation": participation(seen),
+        "incidents": incidents(seen),
         "statement": words.STATEMENT if holds else words.NO_STATEMENT,
         "conditions": list(words.CONDITIONS) if holds else [],
-        "not_covered": words.not_covered(seen, [(site, past.run) for site, past in apart]),
-        "earlier_non_private": [
-            {"site": site, "run": past.run, "recipe": past.recipe, "variant": past.variant}
-            for site, past in apart
-            if not past.spending.is_private
-        ],
-        "releases": [{"cases": r.cases, "manifest": r.manifest} for r in seen.releases],
+        "layers": layers_json(words.outside(seen, apart)),
+        "earlier_non_private": _earlier_non_private(groups),
+        "releases": [{"kind": r.kind, "cases": r.cases, "manifest": r.manifest} for r in seen.releases],
     }
 
 
 def write_report(run_dir: Path) -> Path:
-    """Make RUN/report/report.json and index.html from RUN/ledger; return the page.
+    """Make RUN/report (report.json, signed where the key is; index.html; registry.yaml) from RUN/ledger.
+
+    Return the page.
 
     Raises:
         LedgerError: the ledger is missing, damaged, or does not hold the run.
+        UsageError: the federation's home is there without its key.
     """
-    folder = RunFolder(run_dir)
+    folder, out = RunFolder(run_dir), run_dir / "report"
     events = parse(read_lines(folder.ledger), str(folder.ledger))
     report = build_report(events, folder.plan().run, second_opinion())
-    write_durably(run_dir / "report" / "report.json", report_bytes(report))
-    page = run_dir / "report" / "index.html"
+    data = report_bytes(report)
+    write_durably(out / "report.json", data)
+    sign_report(folder, out, data)
+    record = registry_yaml(report)
+    if record is None:
+        (out / "registry.yaml").unlink(missing_ok=True)
+    else:
+        write_durably(out / "registry.yaml", record)
+    page = out / "index.html"
     write_durably(page, render_page(report).encode())
     return page
 
@@ -90,18 +104,12 @@ def report_bytes(report: Report) -> bytes:
 
 def disagreements_or_none() -> Disagreements | None:
     """Return the rule by which accountants must agree, or None where Opacus is not installed."""
-    from shared.privacy.agreement import disagreements
-
-    return disagreements if find_spec("opacus") else None
+    return disagreements if installed() else None
 
 
-def second_opinion() -> Pricer | None:
-    """Return Opacus' accountant, or None where Opacus (and torch) are not installed."""
-    try:
-        from shared.privacy.crosscheck import rdp_cost
-    except ImportError:
-        return None
-    return rdp_cost
+def second_opinion() -> SecondOpinions | None:
+    """Return Opacus' accountants, or None where Opacus is not installed."""
+    return second_opinions if installed() else None
 
 
 def _run(seen: RunView) -> dict[str, Json]:
@@ -117,55 +125,31 @@ def _run(seen: RunView) -> dict[str, Json]:
         "sampling_rate": run.sampling_rate,
         "clip_norm": run.clip_norm,
         "records_per_patient": run.records_per_patient,
-        "noise_source": run.noise_source.value,
+        "noise_source": seen.noise_source.value,
+        "is_simulation": seen.is_seeded,
         "noise_in_words": words.noise(seen),
         "pretrained_on": words.pretraining(seen),
         "public_seed": run.public_seed,
+        "code": run.code,
         "model": seen.rounds[-1].model if seen.rounds else None,
     }
 
 
-def _federation(seen: RunView) -> dict[str, Json] | None:
-    """Return the largest site's cost, alone and with the past, for patients at one site and at two."""
-    if not seen.reserves:
-        return None
-    result: dict[str, Json] = {"condition": words.DISJOINT}
-    for name, with_past in (("alone", False), ("composed", True)):
-        costs = {site: _cost_at(seen, site, with_past, times=1) for site in seen.reserves}
-        worst = max(costs, key=lambda site: costs[site].epsilon)
-        result[name] = {
-            "sites": {site: claim(spent) for site, spent in costs.items()},
-            "worst_site": worst,
-            "maximum": claim(costs[worst]),
-            "patient_at_two_sites": claim(_cost_at(seen, worst, with_past, times=2)),
-        }
-    return result
+def _earlier_non_private(groups: Sequence[tuple[list[str], Account]]) -> list[Json]:
+    """Return the earlier runs whose ε is infinite, with the sites whose patients they used."""
+    rows: list[Json] = []
+    for sites, mine in groups:
+        rows += [named(p) | {"sites": list(sites)} for p in mine.apart if not p.spending.is_private]
+    return rows
 
 
-def _cost_at(seen: RunView, site: str, with_past: bool, times: int) -> PrivacyCost:
-    reserve, spent = seen.reserves[site], seen.spent(site)
-    before = [p.spending for p in split_past(reserve, spent)[0]] if with_past else []
-    return cost([*before, spent] * times, reserve.delta)
+def _crossed(groups: Sequence[tuple[list[str], Account]]) -> list[str]:
+    """Return the sites whose cap this run crossed, by the rule that admits runs."""
+    return [site for sites, mine in groups if _is_over(mine) for site in sites]
 
 
-def _odds(seen: RunView) -> dict[str, Json]:
-    """Return the bound on membership inference at the costliest site."""
-    if not seen.reserves:
-        return {}
-    site = costliest(seen)
-    return membership(total(seen, site, seen.reserves[site].delta))
-
-
-def _apart(seen: RunView) -> list[tuple[str, Past]]:
-    """Return (site, earlier run) for every earlier run that could not be composed."""
-    return [
-        (site, past)
-        for site, reserve in seen.reserves.items()
-        for past in split_past(reserve, seen.spent(site))[1]
-    ]
-
-
-def _crossed(seen: RunView) -> list[str]:
-    """Return the sites whose patients have spent a finite ε above the cap."""
-    spent = {site: total(seen, site, r.cap.delta).epsilon for site, r in seen.reserves.items()}
-    return [s for s, r in seen.reserves.items() if r.cap.epsilon < spent[s] < math.inf]
+def _is_over(mine: Account) -> bool:
+    reserve = mine.reserve
+    if not reserve.spending.protects_patients:
+        return reserve.cap.epsilon < if_planned(mine).epsilon < math.inf
+    return bool(over_cap(reserve.cap, patient_level(reserve.past), reserve.spending))

@@ -1,84 +1,90 @@
-"""A site's figures in the budget report: what the run cost its patients, alone and with all before."""
+"""The figures of a group of sites in the budget report: what the run cost their patients, alone and in all.
+
+Sites whose accounts are the same share their figures, so a report of a hundred equal sites stays short.
+"""
 
 import math
 from collections.abc import Sequence
 
-from server.claims import Claim, cap_claim, claim, left_claim, membership
+from server.claims import SecondOpinions, cap_claim, claim, left_claim, membership, priced, shares
+from server.report_accounts import Account, guarantee, if_planned
+from server.report_words import FIXED_PLANS
 from shared.canonical import Json
-from shared.ledger.events import Past, Reserve
-from shared.ledger.verify_spending import Pricer
+from shared.ledger.budget import filter_of
+from shared.ledger.events import Past
 from shared.ledger.view import RunView
 from shared.privacy.accounting import cost
 from shared.privacy.events import NonPrivate, Spending
 
-MAX_POINTS = 8  # of ε over rounds: each costs a fraction of a second of numerical composition
+POINTS = 8  # of ε over rounds for one group: each costs a fraction of a second of numerical composition
+ALL_POINTS = 16  # for all groups together
 
 
-def site_figures(view: RunView, site: str, second: Pricer | None) -> dict[str, Json]:
-    """Return the figures of one reserving `site`; `second` is the second accountant, if there is one."""
-    reserve, enrolled, spent = view.reserves[site], view.enrolled[site], view.spent(site)
-    before, apart = split_past(reserve, spent)
-    everything = [*(p.spending for p in before), spent]
-    against_cap = cost(everything, reserve.cap.delta)
-    settle = view.settles.get(site)
+def group_figures(
+    view: RunView, sites: Sequence[str], mine: Account, second: SecondOpinions | None, points: int
+) -> dict[str, Json]:
+    """Return the figures of `sites`, which share the account `mine`."""
+    reserve, settle = mine.reserve, mine.settle
+    at_cap, sure = cost(mine.everything, reserve.cap.delta), guarantee(mine)
     return {
-        "site": site,
+        "sites": list(sites),
         "status": "settled" if settle else "reserved, not settled",
-        "patients": enrolled.patients,
-        "cohort": enrolled.cohort,
         "noise_source": reserve.noise_source.value,
         "reserved": spending_json(reserve.spending),
         "settled": spending_json(settle.spending) if settle else None,
         "rounds": settle.rounds if settle else None,
-        "alone": priced([spent], reserve.delta, second),
-        "composed": priced(everything, reserve.delta, second),
-        "before": claim(cost([p.spending for p in before], reserve.cap.delta)),
-        "against_cap": claim(against_cap),
+        "first_plan": mine.is_first,
+        "alone": priced([mine.spent], reserve.delta, second),
+        "if_planned": {"cost": priced(mine.everything, reserve.delta, second), "condition": FIXED_PLANS},
+        "guaranteed": {"cost": claim(sure.cost), "condition": sure.condition},
         "cap": cap_claim(reserve.cap),
-        "left": left_claim(reserve.cap, against_cap),
-        "membership": membership(cost(everything, reserve.delta)),
-        "after_rounds": _history(view, site, before),
-        "not_composed": [_named(p) | {"why": _why_apart(p)} for p in apart],
+        "against_cap": claim(at_cap),
+        "left": left_claim(reserve.cap, at_cap),
+        "filter": filter_json(mine),
+        "membership": {"if_planned": membership(if_planned(mine)), "guaranteed": membership(sure.cost)},
+        "after_rounds": _history(view, mine, points),
+        "not_composed": [named(p) | {"why": _why_apart(p)} for p in mine.apart],
+        "composition": composition_rows(view, mine, second),
     }
 
 
-def composition_rows(view: RunView, site: str, second: Pricer | None) -> list[Json]:
-    """Return a row for every composed run on the site's cohort, with its cost and the total so far."""
-    reserve, run, spent = view.reserves[site], view.run, view.spent(site)
-    before, _ = split_past(reserve, spent)
-    settle = view.settles.get(site)
-    this = Past(run=run.run, recipe=run.recipe, variant=run.variant, spending=spent)
+def composition_rows(view: RunView, mine: Account, second: SecondOpinions | None) -> list[Json]:
+    """Return a row for every composed run on the cohort, with its cost and the total so far."""
+    run, delta = view.run, mine.reserve.delta
+    this = Past(run=run.run, recipe=run.recipe, variant=run.variant, spending=mine.spent)
     rows: list[Json] = []
     so_far: list[Spending] = []
-    for past in [*before, this]:
+    for past in [*mine.before, this]:
         so_far.append(past.spending)
-        known = past is this  # a past run's rounds and clip norm stand in its own ledger
+        known = past is this  # a past run's rounds and clip norm stand in its own entries
         rows.append(
-            _named(past)
+            named(past)
             | {
-                "site": site,
-                "rounds": (settle.rounds if settle else run.rounds) if known else None,
+                "rounds": (mine.settle.rounds if mine.settle else run.rounds) if known else None,
                 "clip_norm": run.clip_norm if known else None,
                 "spending": spending_json(past.spending),
-                "alone": priced([past.spending], reserve.delta, second),
-                "cumulative": priced(so_far, reserve.delta, second),
+                "alone": priced([past.spending], delta, second),
+                "cumulative": priced(so_far, delta, second),
             }
         )
     return rows
 
 
-def split_past(reserve: Reserve, spent: Spending) -> tuple[list[Past], list[Past]]:
-    """Return the earlier runs that compose with `spent`, and those that cannot (ε = ∞, other unit)."""
-    kind = (spent.unit, spent.relation)
-    fits = [p.spending.is_private and (p.spending.unit, p.spending.relation) == kind for p in reserve.past]
-    composed = [p for p, ok in zip(reserve.past, fits, strict=True) if ok]
-    return composed, [p for p, ok in zip(reserve.past, fits, strict=True) if not ok]
+def filter_json(mine: Account) -> dict[str, Json] | None:
+    """Return how full the cap's Rényi filter is, as shares of its budget; None if it does not apply.
 
-
-def priced(spendings: Sequence[Spending], delta: float, second: Pricer | None) -> dict[str, Json]:
-    """Return the same cost by both accountants; `rdp` is null when the second one is not at hand."""
-    other: Claim | None = claim(second(spendings, delta)) if second else None
-    return {"pld": claim(cost(spendings, delta)), "rdp": other}
+    Rényi costs of one order add up exactly, so these shares do, as epsilons do not. The filter decides on every
+    run after the first; a first plan may overfill it, and is then the last.
+    """
+    cap, reserve = mine.reserve.cap, mine.reserve
+    if not (reserve.spending.protects_patients and mine.spent.protects_patients):
+        return None
+    rule = filter_of(cap)
+    before = rule.used([past.spending for past in mine.before]) / rule.budget
+    this = rule.used([mine.spent]) / rule.budget
+    left = math.floor(max(0.0, 1 - before - this) * 1e6) / 1e6
+    earlier, spent, reserved = shares((before, this if mine.settle else 0.0, 0.0 if mine.settle else this))
+    return {"order": cap.order, "before": earlier, "this": spent, "reserved": reserved, "left": left}
 
 
 def spending_json(spending: Spending) -> dict[str, Json]:
@@ -93,15 +99,15 @@ def spending_json(spending: Spending) -> dict[str, Json]:
     return fields | {"text": "; ".join(parts) or "nothing"}
 
 
-def _history(view: RunView, site: str, before: Sequence[Past]) -> list[Json]:
-    """Return ε after some rounds (always the last), with all that was before, at the cap's δ."""
-    settle, delta = view.settles.get(site), view.reserves[site].cap.delta
+def _history(view: RunView, mine: Account, most: int) -> list[Json]:
+    """Return ε after some rounds (always the last), with all that was before, at the cap's δ, by PLD."""
+    settle, delta = mine.settle, mine.reserve.cap.delta
     planned = settle.rounds if settle else view.run.rounds
     done = settle.rounds if settle else max((r.round for r in view.rounds), default=0)
-    past = [p.spending for p in before]
+    past = [p.spending for p in mine.before]
     points: list[Json] = []
-    for index in _spread(done):
-        spent = spent_after(view.spent(site), index, planned)
+    for index in _spread(done, most):
+        spent = spent_after(mine.spent, index, planned)
         points.append({"round": index, "cost": claim(cost([*past, spent], delta))})
     return points
 
@@ -121,13 +127,14 @@ def spent_after(spending: Spending, rounds: int, of: int) -> Spending:
     return spending.model_copy(update={"mechanisms": parts})
 
 
-def _spread(last: int) -> list[int]:
-    """Return at most `MAX_POINTS` + 1 round numbers from 0 to `last`, both included."""
-    count = min(last, MAX_POINTS)
+def _spread(last: int, most: int) -> list[int]:
+    """Return at most `most` + 1 round numbers from 0 to `last`, both included."""
+    count = min(last, most)
     return [0] if count == 0 else [round(last * i / count) for i in range(count + 1)]
 
 
-def _named(past: Past) -> dict[str, Json]:
+def named(past: Past) -> dict[str, Json]:
+    """Return an earlier run by its name, recipe and variant."""
     return {"run": past.run, "recipe": past.recipe, "variant": past.variant}
 
 

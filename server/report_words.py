@@ -22,9 +22,9 @@ STATEMENT = (
     "records of that patient are there, or none is. Let the coordinator and the other sites do what "
     "they like, honest or not, choosing round by round what they send to the site. Then any event "
     "about everything the site ever sends is at most e^ε times as likely with the patient as without, "
-    "plus δ, and the other way round. The ε and δ are the site's: those of this run alone for what it "
-    "sends in this run, those with all earlier runs for everything together. Averaged models, what "
-    "other sites send and the synthetic images are computed from such messages, so they are covered too."
+    "plus δ, and the other way round. The ε and δ are those guaranteed to the site's patients for everything it "
+    "has sent in this run and in earlier ones. Averaged models, what other sites send and the synthetic images "
+    "are computed from such messages, so they are covered too."
 )
 
 NO_STATEMENT = (
@@ -39,39 +39,58 @@ CONDITIONS: tuple[str, ...] = (
     "texts of errors.",
     "The clip norm, the noise, the sampling rate and the records drawn per patient are fixed before training.",
     "Noise is never used twice, not after a crash either.",
-    "The plan of a run is declared in advance: PLD prices such plans.",
 )
+
+FIXED_PLANS = (
+    "if every plan on these patients, and where it stopped, was fixed before any result from them was seen; "
+    "PLD prices only such plans"
+)
+FIRST_PLAN = (
+    "whatever was seen during the run: the first plan on these patients was fixed before it touched them, and "
+    "stopping early reveals no more than the whole plan, which is what is priced here"
+)
+LATER_PLAN = (
+    "whatever was chosen in the light of earlier results, and for all later runs too: a site admits a run only "
+    "while the Rényi costs of everything on the cohort add up, at the one order its cap names, to no more than "
+    "the cap means. Cap and order must have been set without looking at results"
+)
+NO_GUARANTEE = (
+    "no patient is guaranteed anything by this run: steps ran without noise, or the unit is not the patient"
+)
+CAP_CROSSED = "nothing is guaranteed: the site's own rule should have refused this run, so its cap holds no longer"
+NOT_JOINED = "not computed: the sites' caps name different orders or δ, or a first plan leaves its filter no room"
 
 DISJOINT = (
-    "Sites compose in parallel: the figure for the federation is the largest of the sites'. This "
-    "holds for a patient whose records lie at one site only. For a patient with records at two sites "
-    "the costs add up; the second figure is for a patient at two sites that both spend what the "
-    "costliest one spent."
+    "a patient whose records lie at one site only. Sites then compose in parallel: the figure is the largest of "
+    "the sites'"
 )
-
-_NOT_COVERED: tuple[str, ...] = (
-    "the number of patients of a site: it is declared and public",
-    "that a site takes part, when it does, and how long it takes",
-    "preprocessing that is declared public: every image is scaled by itself or by fixed physical limits",
-    "hyper-parameters tried on the same patients outside the runs listed here",
-    "patients used to validate or to evaluate, unless their evaluation is in the ledger as spending",
-    "what a patient's data say about others: relatives, or anyone who shares the finding",
-    "attacks on the last bits of floating-point noise: the sampler is not hardened against them yet",
-    "later runs on the same cohort that are planned in the light of this one's result: PLD prices "
-    "plans declared in advance, and a cap does not stop a plan from depending on results",
+OVERLAP = (
+    "a patient at {m} of this run's sites. The federation declares that no patient is at more than {declared}"
+)
+UNDECLARED = (
+    "a patient at {m} of this run's sites: more than the declared {declared}. Shown so that the cost of a wrong "
+    "declaration is known"
 )
 
 
 def not_covered(view: RunView, apart: list[tuple[str, str]]) -> list[Json]:
-    """Return what the guarantee leaves out; `apart` are (site, run) of earlier runs not composed."""
-    found: list[Json] = []
+    """Return what the guarantee leaves out, over all layers; `apart` are (site, run) not composed."""
+    from server.report_layers import LAYERS
+
+    found: list[Json] = list(outside(view, apart))
+    return [*found, *(line for layer in LAYERS for line in layer.not_covered)]
+
+
+def outside(view: RunView, apart: list[tuple[str, str]]) -> list[str]:
+    """Return what this run's guarantee leaves out because of what happened, not by its nature."""
+    found = []
     if view.is_seeded and view.is_private:
         found.append(f"anything, against whoever knows the seed: the noise came from {NOISE[NoiseSource.SEEDED]}")
-    found += [
-        f"what the earlier run {run} revealed of the patients of {site}: it cannot be composed"
-        for site, run in apart
-    ]
-    return [*found, *_NOT_COVERED]
+    runs = {run: [site for site, other in apart if other == run] for _, run in apart}
+    for run, sites in runs.items():
+        named = ", ".join(sites[:3]) + (f" and {len(sites) - 3} more sites" if len(sites) > 3 else "")
+        found.append(f"what the earlier run {run} revealed of the patients of {named}: it cannot be composed")
+    return found
 
 
 def noise(view: RunView) -> str:
@@ -99,5 +118,8 @@ def warnings(view: RunView, crossed: list[str]) -> list[Json]:
         found.append("UNSETTLED: reservations are open and are counted in full.")
     if view.status is Status.REFUSED:
         found.append("REFUSED: a site's policy refused this run.")
-    found += [f"CAP CROSSED at {site}: more was spent than the site allows." for site in crossed]
+    if crossed:
+        found.append(f"CAP CROSSED at {', '.join(crossed)}: more was spent than the site allows.")
+    if view.incidents:
+        found.append(f"INCIDENTS: {len(view.incidents)} on record; they are listed under Security.")
     return found

@@ -196,7 +196,7 @@ def other_weights(run_dir: Path) -> None:
 def understate(run_dir: Path) -> None:
     path = run_dir / "report" / "report.json"
     made = json.loads(path.read_bytes())
-    made["sites"][0]["alone"]["pld"]["epsilon"] -= 0.5
+    made["groups"][0]["alone"]["pld"]["epsilon"] -= 0.5
     path.write_bytes(canonical(made) + b"\n")
 
 
