@@ -75,7 +75,7 @@ def test_reading_never_creates(tmp_path: Path) -> None:
 
 def test_an_entry_is_appended_once(tmp_path: Path) -> None:
     store = LedgerStore(filled(tmp_path), create=False)
-    for entry in ENTRIES:
+    for entry in ENTRIES[1:]:  # a federation is founded, not repeated
         store.append_once(entry, lambda known, entry=entry: known == entry.event)  # type: ignore[misc]
     assert store.events == ENTRIES
     store.close()
@@ -84,7 +84,7 @@ def test_an_entry_is_appended_once(tmp_path: Path) -> None:
 def test_history_is_not_contradicted(tmp_path: Path) -> None:
     store = LedgerStore(filled(tmp_path), create=False)
     (first,) = [e.event for e in ENTRIES if isinstance(e.event, Round) and e.event.round == 1]
-    other = SignedEvent(event=first.model_copy(update={"model": digest(b"x")}), signer="coordinator", signature="")
+    other = signed(first.model_copy(update={"model": digest(b"x")}))
     with pytest.raises(LedgerError, match="round was recorded before with other content"):
         store.append_once(other, lambda known: isinstance(known, Round) and known.round == 1)
     assert store.events == ENTRIES
@@ -104,6 +104,15 @@ def test_an_entry_with_another_signature_is_not_appended(tmp_path: Path) -> None
     assert store.events == ENTRIES[:4]
     store.close()
     assert len(rows(path)) == 4
+
+
+def test_a_wrong_signature_is_refused_also_where_nothing_is_new(tmp_path: Path) -> None:
+    """Or a site could be taken to have signed again what somebody repeats for it."""
+    store = LedgerStore(filled(tmp_path), create=False)
+    repeated = ENTRIES[-1].model_copy(update={"signature": ENTRIES[-2].signature})
+    with pytest.raises(LedgerError, match="settle is not signed by west"):
+        store.append_once(repeated, lambda known: known == repeated.event)
+    store.close()
 
 
 def enrol_fields(site: str, key_of: str) -> dict[str, object]:
