@@ -28,10 +28,11 @@ def randomness_for(run: Run, noise_seed: int | None, site: str, round_: int) -> 
     """Return the source of a round's noise and draws: the operating system, or a seed in simulations.
 
     Seeded streams follow from the seed, the plan without its name and code (which follow from keys made at
-    random, and from every change of a line), the site and the round, so that a simulation repeats to the byte anywhere. Two runs share them
-    only if their plans are equal in all. Run twice on a cohort that changed in between, such a plan uses the
-    same noise on different sums, and the difference of the two tells what changed: acceptable in simulations
-    alone, where there is nobody to protect and whoever knows the seed can undo the noise anyway.
+    random, and from every change of a line), the site and the round, so that a simulation repeats to the byte
+    anywhere. Two runs share them only if their plans are equal in all else. Run twice on a cohort that changed
+    in between, such a plan uses the same noise on different sums, and the difference of the two tells what
+    changed: acceptable in simulations alone, where there is nobody to protect and whoever knows the seed can
+    undo the noise anyway.
 
     Raises:
         ProtocolError: the run says its noise is seeded and there is no seed, or the other way round.
