@@ -37,7 +37,7 @@ TUNING = (
     "Images are scaled by themselves or by fixed physical limits, which is declared public. Hyper-parameters are "
     "fixed in public presets; what was tried on the same patients outside the ledger is not accounted for."
 )
-FLOATING = "the noise sampler is not hardened against attacks on the last bits of floating-point numbers"
+FLOATING = "sums are exact and noise is rounded to a public grid; it is not an exact discrete Gaussian"
 TIMING = "timing and participation of sites are not protected"
 COMPOSITION = (
     "Sequential over steps and over runs on the same patients ({earlier} earlier runs composed at most at "

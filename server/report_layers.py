@@ -66,7 +66,7 @@ LAYERS: tuple[Layer, ...] = (
         ("where the noise came from, site by site",),
         (
             "that a site takes part, when it does, and how long it takes",
-            "attacks on the last bits of floating-point noise: the sampler is not hardened against them yet",
+            "how far the noise, float64 on a public grid and ending at 8.6 σ, is from an ideal Gaussian",
         ),
     ),
     Layer(
