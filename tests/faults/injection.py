@@ -51,7 +51,9 @@ def play(scenario: Scenario, folder: Path, options: list[str] | None) -> list[st
     os.close(go)
     with os.fdopen(told, "rb") as file:
         acknowledged = file.read().decode().splitlines()
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
+        acknowledged.append(f"crashed by signal {os.WTERMSIG(status)}")
     if tracer is not None:
         tracer.communicate()
     return acknowledged

@@ -20,7 +20,7 @@ from shared.ledger.store import LedgerStore
 from shared.recipes.catalogue import load
 from tests.client.conversation import run_of
 from tests.cohorts import lesion_cohorts
-from tests.faults.injection import FAULTS, Ack, calls_of, faults_of, play, play_with
+from tests.faults.injection import FAULTS, Ack, Fault, calls_of, faults_of, play, play_with
 from tests.server.ledgers import Story, signed_all
 
 pytestmark = pytest.mark.faults
@@ -56,12 +56,13 @@ def campaign(
     make: Callable[[Path], None],
     judge: Callable[[Path, list[str], Outcome, str], None],
     folder: Path,
+    most: int = MOST,
 ) -> dict[str, Outcome]:
     """Try every fault on a fresh folder; return outcomes by kind of fault, printed as a table."""
     make(folder / "count")
     calls = calls_of(scenario, folder / "count", folder / "trace")
     outcomes = {kind: Outcome() for kind in FAULTS}
-    for number, fault in enumerate(faults_of(calls, MOST)):
+    for number, fault in enumerate(faults_of(calls, most)):
         place, outcome = folder / str(number), outcomes[fault.kind]
         make(place)
         acknowledged = play_with(scenario, place, fault)
@@ -118,6 +119,17 @@ def judge_ledger(folder: Path, acknowledged: list[str], outcome: Outcome, fault:
 
 def test_an_acknowledged_entry_survives_every_fault(tmp_path: Path) -> None:
     assert_nothing_wrong(campaign(append_all, lambda folder: folder.mkdir(), judge_ledger, tmp_path))
+
+
+def test_control_an_entry_acknowledged_too_early_is_found_lost(tmp_path: Path) -> None:
+    def early(folder: Path, ack: Ack) -> None:
+        store = LedgerStore(folder / "ledger.sqlite", create=True)
+        for index, entry in enumerate(ENTRIES):
+            ack(str(index))
+            store.append(entry)
+
+    outcomes = campaign(early, lambda folder: folder.mkdir(), judge_ledger, tmp_path, most=4)
+    assert all(outcome.lost for outcome in outcomes.values())
 
 
 # A site's spending -------------------------------------------------------------------------------------------
@@ -182,3 +194,20 @@ def test_whatever_a_site_began_is_charged_after_every_fault(tmp_path: Path) -> N
     make_site(tmp_path / "warm")
     spend(tmp_path / "warm", lambda _: None)  # what is priced once need not be priced in every fork
     assert_nothing_wrong(campaign(spend, make_site, judge_site, tmp_path))
+
+
+def test_control_a_site_that_begins_before_it_writes_so_down_is_found_out(tmp_path: Path) -> None:
+    def early(folder: Path, ack: Ack) -> None:
+        site = Site(folder / "east")
+        site.enrol(site.cohort([Role.LESION]))
+        site.reserve(RUN, site.cohort([Role.LESION]), resume=False)
+        ack("began 1")
+        site.outbox(RUN.run).begin(1, "model 0")
+
+    make_site(tmp_path / "count")
+    last = calls_of(early, tmp_path / "count", tmp_path / "trace")["write"]  # the question itself
+    outcome = Outcome()
+    make_site(tmp_path / "killed")
+    acknowledged = play_with(early, tmp_path / "killed", Fault("write", "signal=KILL", last))
+    judge_site(tmp_path / "killed", acknowledged, outcome, "killed")
+    assert len(outcome.under) == 1, (acknowledged, outcome)
