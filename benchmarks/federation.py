@@ -19,11 +19,11 @@ from benchmarks.plain_loop import PlainLoop
 from benchmarks.timing import Cost, timed
 from client.app import records_of
 from client.policy import POLICY_FILE
-from server.coordinator import load_model
-from server.home import Home
-from server.job import Job
-from server.planning import plan
-from server.run_folder import RunFolder
+from server.ledger.home import Home
+from server.run.coordinator import load_model
+from server.run.folder import RunFolder
+from server.run.job import Job
+from server.run.planning import plan
 from shared.ledger.events import Enrol, Run
 from shared.privacy.events import NoiseSource
 from shared.recipes.base import Progress

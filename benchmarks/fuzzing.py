@@ -21,13 +21,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.mangling import mangled
-from server.agreement import Member, enrol, reserve, settle
-from server.averaging import StreamedAverage
-from server.gate import Expected
-from server.home import Home
-from server.job import Job
-from server.rounds import Rounds
-from server.witnesses import witness
+from server.ledger.home import Home
+from server.run.agreement import Member, enrol, reserve, settle
+from server.run.averaging import StreamedAverage
+from server.run.gate import Expected
+from server.run.job import Job
+from server.run.rounds import Rounds
+from server.run.witnesses import witness
 from shared.canonical import digest
 from shared.errors import ProtocolError, WillisError
 from shared.ledger.checkpoint import Checkpoint, parse_checkpoint

@@ -14,8 +14,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from server.report import build_report, report_bytes, second_opinion
-from server.report_page import render_page
+from server.report.build import build_report, report_bytes, second_opinion
+from server.report.page import render_page
 from shared.canonical import digest
 from shared.ledger.events import Cap, Enrol, Event, Federation, Past, Refuse, Reserve, Round, Run, Settle
 from shared.ledger.log import SignedEvent, bound, event_bytes

@@ -1,6 +1,6 @@
 """`python -m benchmarks.tampering`: every way to falsify a small ledger, by whom, and what catches it.
 
-The auditor is `server.audit_steps.examine`, on files. It is asked first with the export alone, as the forger
+The auditor is `server.audit.steps.examine`, on files. It is asked first with the export alone, as the forger
 leaves it and without a cosigned checkpoint, then with one more piece of evidence at a time.
 """
 
@@ -29,8 +29,8 @@ from benchmarks.forgeries import (
     key_of,
     mutations,
 )
-from server.audit_steps import Evidence, examine
-from server.ledger_export import CHECKPOINT, LINES, WITNESSED, jsonl
+from server.audit.steps import Evidence, examine
+from server.ledger.export import CHECKPOINT, LINES, WITNESSED, jsonl
 from shared.ledger.log import COORDINATOR, SignedEvent, bound, line, parse
 
 ALONE = "the export alone"

@@ -8,8 +8,8 @@ from pathlib import Path
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from server.coordinator import conduct
-from server.run_folder import RunFolder
+from server.run.coordinator import conduct
+from server.run.folder import RunFolder
 from shared.recipes.base import Progress
 
 

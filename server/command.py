@@ -17,7 +17,7 @@ def sample(run: Path, out: Path, count: int, seed: int, source: str | None, unsa
 
     Sampling reads no patient: it costs no privacy budget, however many cases are drawn.
     """
-    from server.sampling import draw_more
+    from server.run.sampling import draw_more
 
     draw_more(run, out, count=count, seed=seed, source=source or "", unsafe=unsafe_non_private)
     click.echo(f"wrote     {count} cases to {out}")
@@ -36,6 +36,6 @@ def incident(run: Path, text: str) -> None:
     Example:
       willis incident run "Until 1.2 the report of this run understated the number of sites."
     """
-    from server.incident import record_incident
+    from server.ledger.incident import record_incident
 
     click.echo(f"report    {record_incident(run, text)}")

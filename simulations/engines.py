@@ -14,8 +14,8 @@ from flwr.clientapp import ClientApp
 
 from client.app import build_app as build_client
 from server.app import build_app as build_server
-from server.coordinator import conduct
-from server.run_folder import RunFolder
+from server.run.coordinator import conduct
+from server.run.folder import RunFolder
 from shared.errors import UsageError
 from shared.recipes.base import Progress
 from simulations.embedded import EmbeddedGrid
@@ -29,7 +29,7 @@ def run_engine(
     """Take the run in folder `run` to settlement with the given site folders.
 
     Raises:
-        WillisError: as `server.coordinator.conduct`.
+        WillisError: as `server.run.coordinator.conduct`.
         UsageError: Ray is asked for and not installed.
     """
     client = build_client(partial(_site_of, tuple(sites)), noise_seed=noise_seed, threads=1)

@@ -12,13 +12,13 @@ from client.app import records_of
 from client.cohort import find_cohort, is_site
 from client.policy import POLICY_FILE, read_policy
 from client.site import Site
-from server.coordinator import load_model
-from server.home import Home
-from server.job import Job
-from server.planning import plan
-from server.publication import publish
-from server.report import write_report
-from server.run_folder import RunFolder
+from server.dataset.publication import publish
+from server.ledger.home import Home
+from server.report.build import write_report
+from server.run.coordinator import load_model
+from server.run.folder import RunFolder
+from server.run.job import Job
+from server.run.planning import plan
 from shared.canonical import digest
 from shared.errors import CohortError, PolicyRefusal, UsageError
 from shared.files import write_durably

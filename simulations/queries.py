@@ -5,8 +5,8 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from server.coordinator import load_model
-from server.run_folder import RunFolder
+from server.run.coordinator import load_model
+from server.run.folder import RunFolder
 from shared.errors import UsageError
 from shared.evaluation.published import find_published
 from shared.evaluation.segmentation import train

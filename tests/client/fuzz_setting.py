@@ -6,8 +6,8 @@ from flwr.app import Context, Message, RecordDict
 
 from benchmarks.fuzzing import Coordinator, requests
 from client.app import build_app, records_of
-from server.agreement import Member
-from server.home import Home
+from server.ledger.home import Home
+from server.run.agreement import Member
 from shared.ledger.events import Enrol
 from shared.ledger.log import SignedEvent
 from shared.messages import ENROL, RESERVE, SETTLE, TRAIN, WITNESS, EventReply, unpack

@@ -8,8 +8,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from server.home import Home
-from server.run_folder import RunFolder
+from server.ledger.home import Home
+from server.run.folder import RunFolder
 from shared.canonical import digest
 from shared.files import write_durably
 from shared.identity import Identity

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from server import audit_steps
-from server.audit import audit, beyond
-from server.audit_steps import Evidence, examine
-from server.dataset_seal import NAMESPACE, SIGNATURE, SUMS, sums_of
-from server.ledger_export import CHECKPOINT, WITNESSED, export_ledger, jsonl, read_checkpoint
-from server.publication import publish
-from server.report import write_report
-from server.run_folder import RunFolder
+from server.audit import steps as audit_steps
+from server.audit.command import audit, beyond
+from server.audit.steps import Evidence, examine
+from server.dataset.publication import publish
+from server.dataset.seal import NAMESPACE, SIGNATURE, SUMS, sums_of
+from server.ledger.export import CHECKPOINT, WITNESSED, export_ledger, jsonl, read_checkpoint
+from server.report.build import write_report
+from server.run.folder import RunFolder
 from shared.canonical import canonical, digest_arrays
 from shared.errors import LedgerError
 from shared.identity import Identity
@@ -341,5 +341,5 @@ def test_a_past_non_private_run_does_not_hide_in_the_cap(tmp_path: Path) -> None
 
 
 def test_the_audit_needs_no_torch() -> None:
-    code = "import sys, server.audit; sys.exit('torch' in sys.modules)"
+    code = "import sys, server.audit.command; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

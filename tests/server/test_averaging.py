@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from server.averaging import MAX_PATIENTS, StreamedAverage
+from server.run.averaging import MAX_PATIENTS, StreamedAverage
 
 UPDATES = st.lists(
     st.tuples(arrays(np.float32, (3,), elements=st.floats(-1000, 1000, width=32)), st.integers(1, 500)),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from server.checkpoint import KEEP, Checkpoint, latest, path_of, read_checkpoint, save_checkpoint
+from server.run.checkpoint import KEEP, Checkpoint, latest, path_of, read_checkpoint, save_checkpoint
 from shared.errors import CheckpointError
 from shared.ledger.events import Refuse
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from server.audit import audit
-from server.explain import explain
-from server.ledger_export import export_ledger
-from server.report import build_report
+from server.audit.command import audit
+from server.ledger.export import export_ledger
+from server.report.build import build_report
+from server.report.explain import explain
 from shared.privacy.accounting import cost
 from shared.privacy.events import NoiseSource, NonPrivate, Spending, Unit
 from tests.server.ledgers import (

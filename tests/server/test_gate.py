@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from server.gate import Expected, check, quorum
+from server.run.gate import Expected, check, quorum
 from shared.canonical import digest_arrays
 from shared.errors import ProtocolError
 from shared.identity import Identity

@@ -10,10 +10,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from server import publication
-from server.dataset_seal import NAMESPACE, SIGNATURE, SIGNERS, SUMS, sealed_by
-from server.publication import publish, write_unsafe_samples
-from server.run_folder import RunFolder
+from server.dataset import publication
+from server.dataset.publication import publish, write_unsafe_samples
+from server.dataset.seal import NAMESPACE, SIGNATURE, SIGNERS, SUMS, sealed_by
+from server.run.folder import RunFolder
 from shared.errors import LedgerError, PublicationRefused, UsageError
 from shared.imaging.scan import Role, Scan
 from shared.ledger.events import Refuse, Release

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from server.registry import registry_record, registry_yaml
-from server.registry_words import FILL
-from server.report import Report, build_report
+from server.report.build import Report, build_report
+from server.report.registry import registry_record, registry_yaml
+from server.report.registry_words import FILL
 from shared.canonical import canonical
 from shared.ledger.events import Release
 from shared.privacy.accounting import cost

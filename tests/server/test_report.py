@@ -8,11 +8,11 @@ from functools import cache
 
 import pytest
 
-from server.audit_checks import _without_second
-from server.claims import membership, round_up
-from server.report import Report, build_report
-from server.report_page import render_page
-from server.report_sites import spent_after
+from server.audit.checks import _without_second
+from server.report.build import Report, build_report
+from server.report.claims import membership, round_up
+from server.report.page import render_page
+from server.report.sites import spent_after
 from shared.canonical import Json, canonical
 from shared.errors import LedgerError
 from shared.ledger.budget import filter_of

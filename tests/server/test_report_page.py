@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.report_render import ledger
-from server.charts import counting
-from server.report import Report, build_report, report_bytes
-from server.report_grid import participation_chart
-from server.report_layers import LAYERS
-from server.report_page import render_page
-from server.report_participation import _ranges, participation
+from server.report.build import Report, build_report, report_bytes
+from server.report.grid import participation_chart
+from server.report.layers import LAYERS
+from server.report.page import render_page
+from server.report.participation import _ranges, participation
+from server.report.svg import counting
 from shared.ledger.events import Incident, Refuse
 from shared.ledger.view import view
 from shared.privacy.agreement import second_opinions

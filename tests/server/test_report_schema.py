@@ -6,8 +6,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from server.report import build_report, report_bytes
-from server.report_schema import published, report_schema
+from server.report.build import build_report, report_bytes
+from server.report.schema import published, report_schema
 from shared.canonical import Json
 from shared.ledger.events import Incident, Refuse, Release
 from shared.privacy.agreement import second_opinions
@@ -25,7 +25,7 @@ def problems(report: Json) -> list[str]:
 
 def test_the_published_schema_is_the_one_the_code_has() -> None:
     path = Path(__file__).parents[2] / "docs" / "report.schema.json"
-    assert path.read_text(encoding="utf-8") == published(), "python -m server.report_schema writes it"
+    assert path.read_text(encoding="utf-8") == published(), "python -m server.report.schema writes it"
     jsonschema.Draft202012Validator.check_schema(report_schema())
 
 

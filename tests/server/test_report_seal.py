@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from server.audit_checks import check_page, check_report
-from server.ledger_export import export_ledger
-from server.report import second_opinion, write_report
-from server.report_seal import NAMESPACE, SIGNATURE, report_signer
+from server.audit.checks import check_page, check_report
+from server.ledger.export import export_ledger
+from server.report.build import second_opinion, write_report
+from server.report.seal import NAMESPACE, SIGNATURE, report_signer
 from shared.ledger.finding import Finding
 from shared.ledger.log import SignedEvent
 from shared.privacy.events import NoiseSource

@@ -268,7 +268,7 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, monkeypatch: 
         raise PermissionError(13, "Permission denied", str(path))
 
     cohorts = lesion_cohorts(tmp_path / "cohorts")
-    monkeypatch.setattr("server.run_folder.write_durably", refuse)
+    monkeypatch.setattr("server.run.folder.write_durably", refuse)
     sentence = simulate(tmp_path / "run", cohorts, "lesions-3d", *FREE)
     assert sentence.startswith(
         f"{tmp_path / 'run' / 'federation.json'}: Permission denied; change its permissions"

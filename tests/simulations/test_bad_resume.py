@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import server.checkpoint
-from server.checkpoint import latest, path_of
-from server.run_folder import RunFolder
+import server.run.checkpoint
+from server.run.checkpoint import latest, path_of
+from server.run.folder import RunFolder
 from shared.files import write_durably
 from shared.imaging.scan import Role
 from tests.cohorts import add_lesion_patient, file_of, lesion_cohorts, snapshot, write_policy
@@ -25,7 +25,7 @@ Damage = Callable[[Path, Path], object]  # of a run folder and its cohorts
 @pytest.fixture(autouse=True)
 def _one_accountant(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the second accountant out, as where Opacus is not installed: it is slow and not at stake here."""
-    monkeypatch.setattr("server.report.second_opinion", lambda: None)
+    monkeypatch.setattr("server.report.build.second_opinion", lambda: None)
 
 
 class FullDisk:
@@ -48,7 +48,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome, Fu
     home = tmp_path_factory.mktemp("stopped")
     disk = FullDisk(path_of(Path(), ROUNDS).name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server.checkpoint, "write_durably", disk.write)
+        patch.setattr(server.run.checkpoint, "write_durably", disk.write)
         outcome = willis("simulate", home / "run", "--cohorts", lesion_cohorts(home / "cohorts"), *ASKED)
     return home, outcome, disk
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from server.run_folder import RunFolder
+from server.run.folder import RunFolder
 from shared.ledger.events import Refuse, Reserve, Settle
 from tests.cohorts import lesion_cohorts, snapshot, write_policy
 from tests.commands import willis
@@ -22,7 +22,7 @@ REFUSAL = re.compile(
 @pytest.fixture(autouse=True)
 def _one_accountant(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the second accountant out, as where Opacus is not installed: it is slow and not at stake here."""
-    monkeypatch.setattr("server.report.second_opinion", lambda: None)
+    monkeypatch.setattr("server.report.build.second_opinion", lambda: None)
 
 
 def simulate(home: Path, name: str, epsilon: float, seed: int) -> list[object]:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from client.site import Site
-from server.checkpoint import latest
-from server.home import Home
-from server.ledger_export import read_lines
+from server.ledger.export import read_lines
+from server.ledger.home import Home
+from server.run.checkpoint import latest
 from shared.imaging.scan import Role
 from simulations.federation import HOME
 from tests.cohorts import lesion_cohorts

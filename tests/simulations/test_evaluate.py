@@ -9,7 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from server.dataset_cases import write_cases
+from server.dataset.cases import write_cases
 from shared.errors import CohortError, UsageError
 from shared.evaluation.published import find_published
 from shared.imaging import nifti

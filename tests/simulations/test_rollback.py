@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from server.home import Home
-from server.ledger_export import WITNESSED
+from server.ledger.export import WITNESSED
+from server.ledger.home import Home
 from shared.errors import LedgerError
 from shared.ledger.checkpoint import witness_name
 from tests.cohorts import lesion_cohorts
@@ -22,7 +22,7 @@ REMEDY = (
 @pytest.fixture(autouse=True)
 def _one_accountant(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the second accountant out, as where Opacus is not installed: it is slow and not at stake here."""
-    monkeypatch.setattr("server.report.second_opinion", lambda: None)
+    monkeypatch.setattr("server.report.build.second_opinion", lambda: None)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The offline audit of what a coordinator published."""

@@ -1,0 +1,1 @@
+"""Publication: the only way from a run to a data set."""

@@ -1,0 +1,1 @@
+"""One run at its coordinator, from what was asked to settlement."""

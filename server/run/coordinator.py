@@ -1,0 +1,137 @@
+"""One run from start, or from where it was left, to settlement.
+
+The order of writes makes every crash harmless: budget is reserved before training; a round's checkpoint
+carries the round's events, so a resumed run can complete the ledger; settlement comes last and may be repeated.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from flwr.serverapp import Grid
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from server.ledger.export import export_ledger
+from server.ledger.recorder import Recorder
+from server.run.agreement import enrol, reserve, settle
+from server.run.checkpoint import Checkpoint, latest, save_checkpoint
+from server.run.folder import RunFolder
+from server.run.planning import plan
+from server.run.rounds import Rounds, use_cores
+from server.run.witnesses import witness
+from shared.errors import UsageError, WillisError
+from shared.ledger.events import Round, Run
+from shared.optimizer_state import load_state, save_state
+from shared.privacy.randomness import derive_seed
+from shared.recipes.base import Arrays, Progress, Recipe
+from shared.recipes.catalogue import load
+
+_MODEL, _OPTIMIZER = "model/", "optimizer/"
+
+
+def conduct(grid: Grid, folder: RunFolder, progress: Progress) -> None:
+    """Take the run in `folder` from wherever it stands to settlement.
+
+    Raises:
+        WillisError: one of its kinds, with the remedy; everything written stays, and the run can be resumed.
+    """
+    job = folder.job()
+    recipe = load(job.recipe, job.variant, job.preset, private=job.epsilon is not None)
+    started = folder.plan_file.exists()
+    ledger = folder.home.open_ledger()
+    record = Recorder(ledger, folder.home.identity)
+    witnessed = folder.home.witnessed()
+    try:
+        _last(folder)  # damage is found before any site is asked
+        progress("enrolment", 0, 1)
+        members = enrol(grid, job, ledger)
+        run = plan(job, recipe, [m.enrol for m in members])
+        folder.keep_plan(run)
+        record(run)
+        witnessed = witness(grid, members, folder.home, ledger)
+        progress("reservation", 0, 1)
+        reserve(grid, run, members, ledger, resume=started)
+        model, optimizer, done = _open_state(recipe, run, folder, record, progress, pretrain=job.pretrain)
+        rounds = Rounds(grid, run, recipe, members, model, optimizer, progress)
+        for round_ in range(done + 1, run.rounds + 1):
+            progress("rounds", round_ - 1, run.rounds)
+            sites, refused = rounds.run_round(round_)
+            state = Checkpoint(round_, _state(model, optimizer), tuple(refused), tuple(sites))
+            save_checkpoint(folder.checkpoints, state)
+            _record_round(record, run, state)
+        progress("rounds", run.rounds, run.rounds)
+        settle(grid, run, members, ledger)
+        witnessed = witness(grid, members, folder.home, ledger)
+        export_ledger(ledger, folder.ledger, folder.home.identity, witnessed)
+    except WillisError:
+        with suppress(OSError):  # what stopped the run may be a full disk, and that is what must be told
+            export_ledger(ledger, folder.ledger, folder.home.identity, witnessed)
+        raise
+    finally:
+        ledger.close()
+
+
+def load_model(folder: RunFolder) -> tuple[Recipe, nn.ModuleDict, Run]:
+    """Return the networks of a finished run, ready to sample from.
+
+    Raises:
+        UsageError: the run has rounds left.
+    """
+    job = folder.job()
+    recipe = load(job.recipe, job.variant, job.preset)
+    run = folder.plan()
+    state = latest(folder.checkpoints)
+    if state.round < run.rounds:
+        raise UsageError(f"{folder.path}: the run is not finished; continue it with --resume first")
+    model = recipe.build(run.public_seed)
+    model.load_state_dict(_under(state.arrays, _MODEL))
+    return recipe, model, run
+
+
+def _last(folder: RunFolder) -> Checkpoint | None:
+    """Return the last checkpoint, if there is one."""
+    return latest(folder.checkpoints) if any(folder.checkpoints.glob("round-*.safetensors")) else None
+
+
+def _open_state(
+    recipe: Recipe,
+    run: Run,
+    folder: RunFolder,
+    record: Recorder,
+    progress: Progress,
+    *,
+    pretrain: bool,
+) -> tuple[nn.ModuleDict, Optimizer | None, int]:
+    """Return model, optimiser and rounds done: from the last checkpoint, or fresh."""
+    model = recipe.build(run.public_seed)
+    optimizer = recipe.coordinator_optimizer(model)
+    last = _last(folder)
+    if last is not None:
+        model.load_state_dict(_under(last.arrays, _MODEL))
+        load_state(optimizer, _under(last.arrays, _OPTIMIZER))
+        _record_round(record, run, last)
+        return model, optimizer, last.round
+    if folder.initial_file.exists():
+        model.load_state_dict(load_file(folder.initial_file), strict=False)
+    elif pretrain:
+        use_cores(recipe.preset)
+        recipe.pretrain(model, derive_seed(run.public_seed, "pretrain"), progress)
+    save_checkpoint(folder.checkpoints, Checkpoint(0, _state(model, optimizer)))
+    return model, optimizer, 0
+
+
+def _state(model: nn.ModuleDict, optimizer: Optimizer | None) -> Arrays:
+    arrays = {_MODEL + name: value for name, value in model.state_dict().items()}
+    return arrays | {_OPTIMIZER + name: value for name, value in save_state(optimizer).items()}
+
+
+def _under(arrays: Mapping[str, Tensor], prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
+
+def _record_round(record: Recorder, run: Run, state: Checkpoint) -> None:
+    if state.round:
+        for refused in state.refused:
+            record(refused)
+        record(Round(run=run.run, round=state.round, sites=state.sites, model=state.model))
