@@ -101,7 +101,7 @@ class Federation:
         kind, jobs = ("lesions", 1) if self.recipe == "lesions-3d" else ("tof", os.cpu_count() or 1)
         cohorts = Plan(kind, SITES, PATIENTS[self.recipe], SEED, (96, 96, 32))
         for site in write_cohorts(cohorts, self.folder / "cohorts", jobs):
-            (site / POLICY_FILE).write_text(POLICY)
+            (site / POLICY_FILE).write_text(POLICY.format(delta=self.job.delta))
 
     def federate(self, progress: Progress) -> None:
         """Take a new run to settlement; cohorts are read first, as `willis simulate` does."""

@@ -21,11 +21,11 @@ def noise(run: Run = RUN, seed: int = 1, site: str = "east", round_: int = 1) ->
 
 
 def test_seeded_noise_follows_from_the_plan_and_the_site_and_not_from_the_runs_name() -> None:
-    """A run's name is made of keys drawn at random, so noise that rests on it repeats nowhere else."""
-    assert noise(RUN.model_copy(update={"run": "f" * 16})) == noise()
+    """A name is made of keys drawn at random, and code changes with every line: neither would repeat elsewhere."""
+    assert noise(RUN.model_copy(update={"run": "f" * 16, "code": "f" * 64})) == noise()
 
 
-@pytest.mark.parametrize("field", sorted(set(Run.model_fields) - {"type", "run", "noise_source"}))
+@pytest.mark.parametrize("field", sorted(set(Run.model_fields) - {"type", "run", "code", "noise_source"}))
 def test_plans_that_differ_in_anything_never_share_noise(field: str) -> None:
     value = getattr(RUN, field)
     other = value.model_copy(update={"unit": Unit.PATCH}) if isinstance(value, Spending) else value * 2 or "x"
