@@ -162,8 +162,11 @@ class Answering:
 class Coordinator:
     """A coordinator with one member, asked to take in one kind of answer at a time."""
 
-    def __init__(self, home: Home, recipe: Recipe, run: Run, member: Member, model: Arrays) -> None:
-        self.home = home
+    def __init__(
+        self, home: Home, cosigned: Home, recipe: Recipe, run: Run, member: Member, model: Arrays
+    ) -> None:
+        """Take `cosigned` to be the federation as it was when the member cosigned it."""
+        self.cosigned = cosigned
         self.run = run
         self.member = member
         self.site = Answering()
@@ -200,7 +203,14 @@ class Coordinator:
             settle(self.site.grid, self.run, [self.member], self.ledger)
             return len(self.ledger.events) > before
         if kind == WITNESS:
-            return len(witness(self.site.grid, [self.member], self.home, self.ledger).signatures) > 1
+            ledger = self.cosigned.open_ledger()
+            try:
+                return len(witness(self.site.grid, [self.member], self.cosigned, ledger).signatures) > 1
+            finally:
+                ledger.close()
+        return self._train(content)
+
+    def _train(self, content: RecordDict) -> bool:
         expected = Expected(
             run=self.run.run,
             round=1,

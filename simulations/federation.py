@@ -225,8 +225,9 @@ def _conduct(folder: RunFolder, job: Job, kept: _Simulation, engine: Engine, pro
         raise
     progress("report", 0, 1)
     write_report(folder.path)
-    if job.epsilon is not None and not job.initial and not (folder.path / "dataset").exists():
-        recipe, model, run = load_model(folder)
+    run = folder.plan()
+    if run.spending.protects_patients and not run.is_query and not (folder.path / "dataset").exists():
+        recipe, model, _ = load_model(folder)
         cases = recipe.sample(model, job.cases, derive_seed(run.public_seed, "dataset"))
         ledger = folder.home.open_ledger()
         publish(folder, folder.path / "dataset", cases, store=ledger)
@@ -241,8 +242,10 @@ def _kept_file(out: Path) -> Path:
 def _say_what_next(out: Path, job: Job) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"report    {out / 'report' / 'index.html'}")
-    if job.epsilon is None:
-        console.print("data set  none: a run without noise may not be published")
+    spending = RunFolder(out).plan().spending
+    if not spending.protects_patients:
+        why = f"whose unit is the {spending.unit.value}" if spending.is_private else "without noise"
+        console.print(f"data set  none: a run {why} may not be published")
         console.print(f"next      willis sample {out} SAMPLES --count 50 --unsafe-non-private   # to look at")
         return
     console.print(f"data set  {out / 'dataset'} ({job.cases} cases; see contact-sheet.png, README.md)")

@@ -113,7 +113,9 @@ def _privacy(view: RunView, head: Head) -> str:
         for site in rows
     ]
     at_once = f"a patient at {claims['overlap']} of the sites, as many as the federation allows"
-    earlier = [(site, p.run) for site, r in view.reserves.items() for p in r.past if not p.spending.is_private]
+    earlier = [
+        (site, p.run) for site, r in view.reserves.items() for p in r.past if not p.spending.protects_patients
+    ]
     warning = ""
     if view.is_seeded:
         warning = f"**Simulation.** The noise came from {NOISE[view.noise_source]}. Cite no privacy.\n\n"

@@ -51,7 +51,10 @@ def _level(groups: Sequence[Group], m: int, declared: int, second: SecondOpinion
     return {
         "sites": m,
         "meaning": meaning.format(m=m, declared=declared),
-        "if_planned": {"cost": _priced_overlap(groups, m, second), "condition": FIXED_PLANS},
+        "if_planned": {
+            "cost": _priced_overlap(groups, m, second if m <= declared else None),
+            "condition": FIXED_PLANS,
+        },
         "guaranteed": {"cost": claim(sure), "condition": condition},
         "membership": dict(odds),
     }

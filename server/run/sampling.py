@@ -14,15 +14,15 @@ def draw_more(run_dir: Path, out: Path, *, count: int, seed: int, source: str, u
 
     Raises:
         UsageError: the run is not finished, or has no such source.
-        PublicationRefused: the run has no noise and `unsafe` was not said by name.
+        PublicationRefused: the run protects no patient and `unsafe` was not said by name, or it does and was.
     """
     folder = RunFolder(run_dir)
     recipe, model, run = load_model(folder)
     if source and source not in recipe.sources:
         raise UsageError(f"source {source!r} is unknown; this run has: {', '.join(recipe.sources)}")
-    if unsafe == run.spending.is_private:
+    if unsafe == run.spending.protects_patients:
         remedy = "drop --unsafe-non-private" if unsafe else "say --unsafe-non-private to draw samples to look at"
-        kind = "is private" if unsafe else "has no noise and may not be published"
+        kind = "protects patients" if unsafe else "does not protect patients and may not be published"
         raise PublicationRefused(f"{run_dir}: the run {kind}; {remedy}")
     cases = recipe.sample(model, count, derive_seed(run.public_seed, "sample", seed), source)
     ledger = folder.home.open_ledger()

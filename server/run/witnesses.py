@@ -59,7 +59,7 @@ def witness(grid: Grid, members: Sequence[Member], home: Home, ledger: LedgerSto
             if reply.size > ledger.head.size:
                 raise LedgerError(_forked(member.name))
             if reply.signature:
-                cosigned |= _cosignature(signed, member, reply)
+                cosigned |= _cosignature(signed, member, reply) if reply.size == ledger.head.size else {}
             elif reply.size >= 0:
                 start[node] = reply.size
     full = signed.with_signatures(*(cosigned[name] for name in sorted(cosigned)))

@@ -1,5 +1,6 @@
 """A real site and a real coordinator, and one genuine message of every kind each way, for spoiling."""
 
+import shutil
 from pathlib import Path
 
 from flwr.app import Context, Message, RecordDict
@@ -35,12 +36,13 @@ class Setting:
         self.answers: dict[str, RecordDict] = {}
         for kind in (ENROL, RESERVE, TRAIN, SETTLE, WITNESS):
             self.answers[kind] = self.ask(kind, self.requests[kind])
+        cosigned = Home(shutil.copytree(home.path, folder / "cosigned"))
         enrolment = unpack(self.answers[ENROL], EventReply).signed
         assert isinstance(enrolment.event, Enrol)
         for signed in (enrolment, SignedEvent.by(home.identity, run)):
             ledger.append(signed)
         ledger.close()
-        self.coordinator = Coordinator(home, recipe, run, Member(1, enrolment.event), model)
+        self.coordinator = Coordinator(home, cosigned, recipe, run, Member(1, enrolment.event), model)
         self.ask(RESERVE, self.requests[RESERVE])  # open again, so that rounds may be asked for
 
     def ask(self, kind: str, content: RecordDict) -> RecordDict:

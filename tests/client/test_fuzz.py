@@ -7,7 +7,7 @@ from benchmarks.fuzzing import CRASHED, REFUSED, WRONGLY, fuzz_coordinator, fuzz
 from benchmarks.mangling import HOSTILE_DATA, copy_of
 from shared.errors import WillisError
 from shared.ledger.events import Reserve, Settle
-from shared.messages import SETTLE, TRAIN, EventReply, Failure, unpack
+from shared.messages import ENROL, RESERVE, SETTLE, TRAIN, WITNESS, EventReply, Failure, unpack
 from tests.client.fuzz_setting import Setting
 
 
@@ -53,3 +53,12 @@ def test_only_the_genuine_reservation_is_in_the_coordinators_ledger(setting: Set
     fuzz_coordinator(setting.coordinator, setting.answers, trials=20, seed=3)
     reserved = {s.event for s in setting.coordinator.ledger.events if isinstance(s.event, Reserve)}
     assert all(event.spending == setting.run.spending for event in reserved)
+
+
+@pytest.mark.parametrize("kind", [ENROL, RESERVE, TRAIN, SETTLE, WITNESS])
+def test_control_answers_that_are_not_spoilt_are_used(setting: Setting, kind: str) -> None:
+    used = setting.coordinator.take(kind, setting.answers[kind])
+    recorded = (
+        kind == SETTLE and unpack(setting.answers[kind], EventReply).signed in setting.coordinator.ledger.events
+    )
+    assert used or recorded
