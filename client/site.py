@@ -27,6 +27,7 @@ from shared.ledger.store import LedgerStore
 from shared.privacy.events import NoiseSource
 
 STATE = ".willis"
+MOST_REFUSALS = 1000  # in a site's ledger: a coordinator must not be able to fill its disk
 _RUN_NAME = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -131,10 +132,16 @@ class Site:
             return signed
 
     def refuse(self, run: str, round_: int, reason: str) -> SignedEvent:
-        """Refuse a request that goes beyond what was agreed, as an event of the site's ledger, once."""
+        """Refuse a request that goes beyond what was agreed, as an event of the site's ledger, once.
+
+        Raises:
+            ProtocolError: so much was refused before that no more is written down.
+        """
         event = Refuse(run=run, site=self.name, by="site", round=round_, code=RequestRefused.code, reason=reason)
         signed = SignedEvent.by(self.identity, event)
         with self._ledger() as ledger:
+            if sum(isinstance(s.event, Refuse) for s in ledger.events) >= MOST_REFUSALS:
+                raise ProtocolError("this site has refused too often to write down more")
             ledger.append_once(signed, lambda known: known == event)
         return signed
 

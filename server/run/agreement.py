@@ -7,6 +7,7 @@ from typing import TypeVar
 from flwr.app import RecordDict
 from flwr.serverapp import Grid
 
+from server.run.averaging import MAX_PATIENTS
 from server.run.exchange import ask, connected
 from server.run.job import Job
 from shared.errors import PolicyRefusal, ProtocolError, WillisError
@@ -68,6 +69,9 @@ def enrol(grid: Grid, job: Job, ledger: LedgerStore) -> list[Member]:
         if event.site in members:
             raise ProtocolError(f"two nodes call themselves {event.site}; rename one")
         members[event.site] = Member(node, event), signed
+    patients = sum(member.enrol.patients for member, _ in members.values())
+    if patients > MAX_PATIENTS:
+        raise ProtocolError(f"the sites declare {patients} patients; an exact average holds {MAX_PATIENTS}")
     for name in sorted(members):
         _record(ledger, members[name][1])
     return [members[name][0] for name in sorted(members)]

@@ -130,6 +130,16 @@ def test_a_refused_request_is_in_the_sites_ledger_once_and_is_repeated_to_the_by
     assert settled.rounds == 0
 
 
+def test_a_coordinator_cannot_fill_the_sites_ledger_with_refusals(
+    reserved: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client.site.MOST_REFUSALS", 2)
+    for round_ in (3, 4):
+        refused_request(reserved.train(PLAN, round_, MODEL), "not among the 2 reserved")
+    refusal(reserved.train(PLAN, 5, MODEL), "protocol")
+    assert sum(isinstance(event, Refuse) for event in events(reserved)) == 2
+
+
 def test_a_model_that_is_not_the_one_named_is_refused(reserved: Conversation) -> None:
     refusal(reserved.train(PLAN, 1, MODEL, base="0" * 64), "protocol")
     assert not list((reserved.folder / ".willis").rglob("questions.jsonl"))
