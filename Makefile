@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= build/demo
 
-.PHONY: demo test test-slow test-faults bench lint clean
+.PHONY: demo test test-slow test-faults bench bench-audit lint clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Willis needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
@@ -37,6 +37,12 @@ test-faults: .venv/.ready  ## killed, or a bad or full disk, at every system cal
 
 bench: .venv/.ready  ## ratios against plain training, with memory
 	$(BIN)/python -m benchmarks
+
+bench-audit: .venv/.ready  ## forgeries, spoilt messages, and how long an audit and a report take
+	$(BIN)/python -m benchmarks.tampering
+	$(BIN)/python -m benchmarks.fuzzing --trials 1000 --seed 7
+	$(BIN)/python -m benchmarks.ledger_verify
+	$(BIN)/python -m benchmarks.report_render
 
 clean:
 	rm -rf build .venv

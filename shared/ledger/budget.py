@@ -7,10 +7,9 @@ applies is known before any data: a first plan that overfills the filter can hav
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from shared.ledger.events import Cap, Past
-from shared.privacy.accounting import cost
+from shared.privacy.accounting import PrivacyCost, cost
 from shared.privacy.events import Spending
 from shared.privacy.filter import RenyiFilter
 
@@ -24,9 +23,9 @@ def filter_of(cap: Cap) -> RenyiFilter:
 
 def over_cap(cap: Cap, before: Sequence[Spending], plan: Spending) -> str:
     """Return why `plan` after `before` (patient-level, one cohort) does not fit under `cap`; "" if it does."""
-    after = cost([*before, plan], cap.delta)
-    limit = replace(after, epsilon=cap.epsilon, accountant="limit set by the site")
+    limit = PrivacyCost(cap.epsilon, cap.delta, plan.unit, plan.relation, "limit set by the site")
     if not any(spending.steps for spending in before):
+        after = cost([*before, plan], cap.delta)
         if after.epsilon <= cap.epsilon + _TOLERANCE:
             return ""
         return f"this run would cost the cohort {after}, over the site's cap of {limit}"

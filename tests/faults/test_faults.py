@@ -24,7 +24,7 @@ from tests.faults.injection import FAULTS, Ack, Fault, calls_of, faults_of, play
 from tests.server.ledgers import Story, signed_all
 
 pytestmark = pytest.mark.faults
-MOST = 40  # calls of one kind at which each fault is tried; all of them where there are fewer
+MOST = 100  # calls of one kind at which each fault is tried; all of them where there are fewer
 ENTRIES = signed_all(Story().events())[:6]
 RUN = run_of(load("lesions-3d", None, "small"), rounds=2, steps=1)
 
