@@ -56,6 +56,7 @@ class Story:
     past: dict[str, tuple[Past, ...]] = field(default_factory=dict)
     cap: Cap = field(default_factory=lambda: cap_of(10.0))
     overlap: int = 1
+    recipe: str = "vessels-2d"
     noise_source: NoiseSource = NoiseSource.SYSTEM
 
     def events(self) -> list[Event]:
@@ -79,7 +80,7 @@ class Story:
     def run(self) -> Run:
         return Run(
             run=RUN_ID,
-            recipe="vessels-2d",
+            recipe=self.recipe,
             variant="wgan",
             preset="small",
             rounds=ROUNDS,
@@ -101,7 +102,7 @@ class Story:
             site=site,
             cohort=digest(site.encode()),
             plan=digest(event_bytes(self.run())),
-            recipe="vessels-2d",
+            recipe=self.recipe,
             variant="wgan",
             spending=self.plan,
             delta=DELTA,

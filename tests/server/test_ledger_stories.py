@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from shared.canonical import digest
-from shared.ledger.events import Event, Refuse, Reserve, Run, Settle
+from shared.ledger.events import Event, Refuse, Release, Reserve, Run, Settle
 from shared.ledger.finding import Finding
 from shared.ledger.log import event_bytes
 from shared.ledger.verify import verify_runs
@@ -20,6 +20,7 @@ SETTLED = "settled spending lies between what ran and what was reserved"
 CAPS = "no site's cap is crossed"
 TERMS = "every site agreed to the plan that ran"
 HISTORY = "nothing spent before is left out"
+RELEASES = "only what may be published was released"
 
 
 def verified(events: list[Event]) -> list[Finding]:
@@ -70,6 +71,11 @@ def forgetful() -> list[Event]:
     return [*Story().events()[:4], *first, *Story().events()[4:]]
 
 
+def pretending() -> list[Event]:
+    release = Release(run=RUN_ID, kind="release", cases=3, manifest=digest(b"sums"))
+    return [*Story(noise_source=NoiseSource.SEEDED).events(), release]
+
+
 STORIES: dict[str, tuple[Callable[[], list[Event]], set[str]]] = {
     "reserved after the first round": (lambda: moved(Reserve, 9), {ORDER}),
     "reserved for another plan": (lambda: replaced(Run, clip_norm=9.0), {TERMS}),
@@ -100,6 +106,7 @@ STORIES: dict[str, tuple[Callable[[], list[Event]], set[str]]] = {
     "cap crossed with the past": (crossing_with_past, {CAPS}),
     "another δ than the federation's": (lambda: replaced(Run, delta=1e-3), {TERMS}),
     "an earlier run forgotten": (forgetful, {HISTORY}),
+    "a simulation recorded as a release": (pretending, {RELEASES}),
 }
 
 

@@ -199,6 +199,40 @@ def test_seeded_noise_is_declared_on_the_card(tmp_path: Path) -> None:
     assert about["DifferentialPrivacy"]["noise_source"] == "seeded"
 
 
+def test_a_simulation_cannot_pass_for_a_release(tmp_path: Path) -> None:
+    """Its name, every image and the ledger say so."""
+    out = released(tmp_path, Story(noise_source=NoiseSource.SEEDED))
+    assert json.loads((out / "dataset_description.json").read_text())["Name"].startswith(
+        "SIMULATION, not a release"
+    )
+    assert "# SIMULATION, not a release" in (out / "README.md").read_text()
+    for path in out.rglob("*.nii.gz"):
+        assert nib.load(path).header["descrip"].tobytes().startswith(b"SIMULATION, NOT A RELEASE")
+    store = RunFolder(tmp_path).home.open_ledger()
+    store.close()
+    assert [s.event.kind for s in store.events if isinstance(s.event, Release)] == ["simulation"]
+
+
+def test_a_cost_on_which_accountants_disagree_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_at(tmp_path, Story().events())
+    monkeypatch.setattr(publication, "disagreements_or_none", lambda: lambda spent, delta: ["PLD and PRV differ"])
+    with pytest.raises(PublicationRefused, match="PLD and PRV differ"):
+        publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)
+    monkeypatch.setattr(publication, "disagreements_or_none", lambda: None)
+    with pytest.raises(PublicationRefused, match="not installed; install it"):
+        publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)
+    assert not (tmp_path / "dataset").exists()
+    assert not any(isinstance(s.event, Release) for s in store.events)
+
+
+def test_a_query_has_nothing_to_publish(tmp_path: Path) -> None:
+    store = store_at(tmp_path, Story(recipe="query-dice").events())
+    with pytest.raises(PublicationRefused, match="it is a query"):
+        publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)
+
+
 def test_unsafe_samples_say_so_everywhere_and_are_not_signed(tmp_path: Path) -> None:
     store = store_at(tmp_path, Story(plan=Spending.of(NonPrivate(steps=4))).events())
     out = write_unsafe_samples(RunFolder(tmp_path), tmp_path / "look", scans(), store=store)
