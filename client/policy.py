@@ -24,22 +24,23 @@ class Policy(BaseModel):
     """A site's rules. Every field has its key in `policy.toml`; an empty list allows any."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    max_epsilon: float = Field(gt=0, allow_inf_nan=False, default=20.0)  # over all runs that share this cohort
-    delta: float = Field(gt=0, lt=1, default=1e-5)  # a run with another δ is refused
-    renyi_order: int | None = Field(ge=2, le=1024, default=None)  # None: the best for the two above
-    min_noise_multiplier: float = Field(
-        ge=0, allow_inf_nan=False, default=0.3
-    )  # no single release quieter than this
+    # Over all runs that share this cohort, at this δ; a run with another δ is refused.
+    max_epsilon: float = Field(gt=0, allow_inf_nan=False, default=20.0)
+    delta: float = Field(gt=0, lt=1, default=1e-5)
+    # Of the filter that admits runs after the first; None: the best for the two above. Never to follow results.
+    renyi_order: int | None = Field(ge=2, le=1024, default=None)
+    min_noise_multiplier: float = Field(ge=0, allow_inf_nan=False, default=0.3)
     min_patients: int = Field(ge=1, default=3)
     recipes: tuple[str, ...] = ()
     presets: tuple[str, ...] = ()
-    code: tuple[str, ...] = ()  # digests of code (`willis site code`); any other than the installed is refused
-    queries: tuple[str, ...] = ()  # measurements on these patients, by name
-    allow_seeded_noise: bool = Field(
-        strict=True, default=False
-    )  # simulations only: the noise can be recomputed from the seed
-    allow_non_private: bool = Field(strict=True, default=False)  # simulations only: ε = ∞
-    allow_patch_unit: bool = Field(strict=True, default=False)  # simulations only: protects no patient
+    # What may be measured on these patients, by name.
+    queries: tuple[str, ...] = ()
+    # Digests of code that was reviewed (`shared.code`); the coordinator's must in any case equal the installed.
+    code: tuple[str, ...] = ()
+    # For simulations: noise that a seed gives away, no noise, and a unit that protects no patient.
+    allow_seeded_noise: bool = Field(strict=True, default=False)
+    allow_non_private: bool = Field(strict=True, default=False)
+    allow_patch_unit: bool = Field(strict=True, default=False)
 
     @property
     def cap(self) -> Cap:
