@@ -1,6 +1,6 @@
 """One byte string for one value: canonical JSON, and digests of it and of named arrays.
 
-Signatures, hash chains and "same bytes" comparisons all rest on these functions.
+Signatures, Merkle trees and "same bytes" comparisons all rest on these functions.
 
 >>> canonical({"b": 1, "a": [0.5, "x"]})
 b'{"a":[0.5,"x"],"b":1}'

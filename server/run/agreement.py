@@ -90,7 +90,7 @@ def reserve(grid: Grid, run: Run, members: list[Member], ledger: LedgerStore, *,
     for member in members:
         signed = answers[member.node]
         event = signed.event
-        if not isinstance(event, Reserve | Refuse) or event.run != run.run:
+        if not isinstance(event, Reserve | Refuse) or (event.run, event.site) != (run.run, member.name):
             raise ProtocolError(f"{member.name} answered a reservation with something else")
         if isinstance(event, Reserve) and event.spending != run.spending:
             raise ProtocolError(f"{member.name} reserved another plan than the one asked for")
@@ -108,7 +108,9 @@ def settle(grid: Grid, run: Run, members: list[Member], ledger: LedgerStore) -> 
     answers = _ask_all(grid, SETTLE, requests, strict=False)
     for member in members:
         signed = answers.get(member.node)
-        if signed is not None and isinstance(signed.event, Settle) and signed.event.run == run.run:
+        if signed is None or not isinstance(signed.event, Settle):
+            continue
+        if (signed.event.run, signed.event.site) == (run.run, member.name):
             _record(ledger, signed)
 
 
