@@ -148,9 +148,11 @@ def _update(site: Site, request: TrainRequest, sent: Arrays, noise_seed: int | N
         raise RequestRefused(f"round {request.round} is not among the {run.rounds} reserved")
     outbox = site.outbox(run.run)
     with outbox.alone():
-        if not outbox.has_begun(request.round):
-            site.check_reserved(run, site.cohort(load(run.recipe, run.variant, run.preset).roles))
-        outbox.begin(request.round, request.base)
+        if outbox.has_begun(request.round):
+            outbox.begin(request.round, request.base)
+        else:
+            cohort = site.cohort(load(run.recipe, run.variant, run.preset).roles)
+            site.begin(run, cohort, request.round, request.base)
         arrays = outbox.recall(request.round)
         if arrays is None:
             before = outbox.optimizer_state(request.round)

@@ -3,9 +3,10 @@
 A run may be reserved, settled, and reserved again when it is resumed: the latest of these entries holds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from shared.errors import ProtocolError
+from shared.errors import RequestRefused
 from shared.ledger.events import Past, Reserve, Settle
 from shared.ledger.log import SignedEvent
 from shared.privacy.events import NonPrivate, SampledGaussian, Spending
@@ -23,8 +24,14 @@ def standing(events: Sequence[SignedEvent], run: str) -> SignedEvent | None:
     )
 
 
-def past(events: Sequence[SignedEvent], *, without: str = "") -> tuple[Past, ...]:
-    """Return what runs cost, in order: as settled, or in full while reserved; the run `without` is left out."""
+def past(
+    events: Sequence[SignedEvent], *, without: str = "", begun: Mapping[str, Spending] = MappingProxyType({})
+) -> tuple[Past, ...]:
+    """Return what runs cost, in order: as settled, or in full while reserved; the run `without` is left out.
+
+    A run counts at least as `begun`, whatever a settlement says. The first that cost patients anything counts in
+    full for good: that it stopped early may have been decided in the light of what it showed.
+    """
     reserved: dict[str, Reserve] = {}
     spent: dict[str, Spending] = {}
     for signed in events:
@@ -33,6 +40,12 @@ def past(events: Sequence[SignedEvent], *, without: str = "") -> tuple[Past, ...
             reserved[event.run] = event
         if isinstance(event, Reserve | Settle):
             spent[event.run] = event.spending
+    for run, spending in begun.items():
+        if run in spent and spending.steps > spent[run].steps:
+            spent[run] = spending
+    first = next((run for run in reserved if spent[run].steps and spent[run].protects_patients), None)
+    if first is not None:
+        spent[first] = reserved[first].spending
     return tuple(
         Past(run=run, recipe=event.recipe, variant=event.variant, spending=spent[run])
         for run, event in reserved.items()
@@ -40,14 +53,20 @@ def past(events: Sequence[SignedEvent], *, without: str = "") -> tuple[Past, ...
     )
 
 
+def filter_order(events: Sequence[SignedEvent]) -> int | None:
+    """Return the order of the Rényi filter that the first patient-level reservation fixed for good."""
+    reserves = (s.event for s in events if isinstance(s.event, Reserve))
+    return next((event.cap.order for event in reserves if event.spending.protects_patients), None)
+
+
 def executed(reserved: Spending, steps: int) -> Spending:
-    """Return the reserved plan cut down to `steps`; plans have one mechanism a run today.
+    """Return the reserved plan cut down to `steps`; plans have one mechanism a run.
 
     Raises:
-        ProtocolError: more was begun than reserved.
+        RequestRefused: more was begun than reserved.
     """
     (mechanism,) = reserved.mechanisms
     if steps > mechanism.steps:
-        raise ProtocolError(f"{steps} steps were begun and only {mechanism.steps} reserved")
+        raise RequestRefused(f"{steps} steps were begun and only {mechanism.steps} reserved")
     ran: SampledGaussian | NonPrivate = mechanism.model_copy(update={"steps": steps})
     return Spending(unit=reserved.unit, relation=reserved.relation, mechanisms=(ran,))

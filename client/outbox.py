@@ -9,6 +9,7 @@ would make the site spend twice: refused.
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from shared.errors import CheckpointError, RequestRefused
 from shared.files import write_durably
 
 KEEP = 2  # as many as the coordinator keeps checkpoints: it may have to go back by one round
+_TORN = re.compile(rb'\{("base":?)?.*', re.DOTALL)  # how a question begins; one that a crash cut has no more
 _ARRAYS, _OPTIMIZER = "arrays/", "optimizer/"
 
 
@@ -113,15 +115,25 @@ class Outbox:
 
     def _asked(self) -> dict[int, str]:
         if not self._questions.exists():
+            self._check_answered({})
             return {}
         asked: dict[int, str] = {}
         for raw in self._questions.read_bytes().splitlines():
             try:
                 fields = json.loads(raw)
-            except ValueError:
+            except ValueError as err:
+                if not _TORN.fullmatch(raw):
+                    raise CheckpointError(f"{self._questions}: damaged; restore it from a backup") from err
                 continue  # torn by a crash before it was durable: that round's first step never ran
             asked[fields["round"]] = fields["base"]
+        self._check_answered(asked)
         return asked
+
+    def _check_answered(self, asked: Mapping[int, str]) -> None:
+        answered = [int(path.stem.removeprefix("answer-")) for path in self._answers()]
+        if missing := sorted(set(answered) - asked.keys()):
+            msg = f"{self._questions}: lacks round {missing[0]}, which was answered"
+            raise CheckpointError(f"{msg}; restore it from a backup")
 
     def _answer(self, round_: int) -> Path:
         return self._folder / f"answer-{round_:06d}.safetensors"

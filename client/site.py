@@ -4,6 +4,7 @@ Everything Willis keeps at a site lies in `<cohort>/.willis/`: the signing key, 
 commitment, the site's own ledger, the outbox of each run, and the log that never leaves.
 """
 
+import fcntl
 import hashlib
 import os
 import re
@@ -17,14 +18,21 @@ from client.outbox import Outbox
 from client.policy import POLICY_FILE, Policy, decide, read_policy
 from shared.canonical import canonical, digest
 from shared.code import code_digest
-from shared.errors import CheckpointError, LedgerError, PolicyRefusal, ProtocolError, RequestRefused
+from shared.errors import (
+    CheckpointError,
+    LedgerError,
+    PolicyRefusal,
+    ProtocolError,
+    RequestRefused,
+    UsageError,
+)
 from shared.files import write_durably
 from shared.identity import Identity
 from shared.imaging.scan import Role
 from shared.ledger.events import Enrol, Past, Refuse, Reserve, Run, Settle
 from shared.ledger.log import SignedEvent, event_bytes
 from shared.ledger.store import LedgerStore
-from shared.privacy.events import NoiseSource
+from shared.privacy.events import NoiseSource, Spending
 
 STATE = ".willis"
 MOST_REFUSALS = 1000  # in a site's ledger: a coordinator must not be able to fill its disk
@@ -168,13 +176,34 @@ class Site:
             ProtocolError: the plan kept or the cohort is another now.
         """
         with self._ledger() as ledger:
-            stands = history.standing(ledger.events, run.run)
+            self._check_standing(ledger, run, cohort)
+
+    def begin(self, run: Run, cohort: Cohort, round_: int, base: str) -> None:
+        """Write down that a round's private steps begin, if budget for it is set aside.
+
+        One hold of the site's lock covers both, so that a settlement meanwhile either counts this round or comes
+        first and forbids it.
+
+        Raises:
+            RequestRefused: nothing is reserved for it, or the code or the base model is another.
+            ProtocolError: the plan kept or the cohort is another now.
+        """
+        with self._ledger() as ledger:
+            self._check_standing(ledger, run, cohort)
+            outbox = self.outbox(run.run)
+            history.executed(run.spending, (outbox.rounds + 1) * run.steps_per_round)
+            outbox.begin(round_, base)
+
+    def _check_standing(self, ledger: LedgerStore, run: Run, cohort: Cohort) -> None:
+        stands = history.standing(ledger.events, run.run)
         if stands is None or not isinstance(stands.event, Reserve):
             raise RequestRefused(f"run {run.run} is not reserved here, or settled; reserve it before training")
         if stands.event.plan != digest(event_bytes(run)):
             raise ProtocolError(f"the plan kept for run {run.run} is not the one reserved; restore it")
         if stands.event.cohort != self.commitment(cohort):
             raise ProtocolError(f"the patients are not those run {run.run} was reserved for; restore them")
+        if run.code != code_digest():
+            raise RequestRefused(f"run {run.run} was reserved for other code than is installed here now")
 
     def _answer(self, ledger: LedgerStore, known: SignedEvent | None, run: Run, cohort: Cohort) -> SignedEvent:
         """Return the reservation or refusal that holds from now on, after writing it down where it is new."""
@@ -183,7 +212,9 @@ class Site:
             if not settled or self.outbox(run.run).rounds == run.rounds:
                 return known  # still set aside, or nothing left to spend: a repetition gives the same bytes
         policy = self.policy  # read apart from the decision: what is wrong with the file stays here
-        past = history.past(ledger.events, without=run.run)
+        if order := history.filter_order(ledger.events):
+            policy = policy.model_copy(update={"renyi_order": order})  # fixed before any result, for good
+        past = history.past(ledger.events, without=run.run, begun=self._begun())
         reason = _objection(policy, run, len(cohort.ids), past, known)
         if reason:
             refusal = Refuse(
@@ -235,16 +266,39 @@ class Site:
 
     @contextmanager
     def _ledger(self, *, create: bool = False) -> Iterator[LedgerStore]:
-        """Open the site's ledger; one that vanished, or lacks a run reserved here, is an error, not a new one."""
-        ledger = LedgerStore(self._state / "ledger.sqlite", create=create)
-        try:
-            for plan in sorted((self._state / "runs").glob("*/plan.json")):
-                if history.reservation(ledger.events, plan.parent.name) is None:
-                    msg = f"{ledger.path}: lacks run {plan.parent.name}, which was reserved here"
-                    raise LedgerError(f"{msg}; restore a later copy")
-            yield ledger
-        finally:
-            ledger.close()
+        """Open the site's ledger and hold it: what is decided from it and written to it is one step.
+
+        One that vanished, lacks a run reserved here, or settled less than was begun, is an error, not a new one.
+        """
+        self._state.mkdir(parents=True, exist_ok=True)
+        with (self._state / "site.lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            ledger = LedgerStore(self._state / "ledger.sqlite", create=create)
+            try:
+                for run in self._runs():
+                    self._check_whole(ledger, run)
+                yield ledger
+            finally:
+                ledger.close()
+
+    def _check_whole(self, ledger: LedgerStore, run: str) -> None:
+        stands = history.standing(ledger.events, run)
+        if stands is None:
+            msg = f"{ledger.path}: lacks run {run}, which was reserved here"
+            raise LedgerError(f"{msg}; restore a later copy")
+        if isinstance(stands.event, Settle) and stands.event.rounds < self.outbox(run).rounds:
+            msg = f"{ledger.path}: run {run} went on after what is settled here"
+            raise LedgerError(f"{msg}; restore a later copy")
+
+    def _runs(self) -> list[str]:
+        """Return the runs reserved here, by their folders."""
+        return sorted(path.parent.name for path in (self._state / "runs").glob("*/plan.json"))
+
+    def _begun(self) -> dict[str, Spending]:
+        """Return what every run cost by the questions it was asked, whatever was settled."""
+        plans = {run: self.plan(run) for run in self._runs()}
+        rounds = {run: self.outbox(run).rounds for run in plans}
+        return {r: history.executed(p.spending, rounds[r] * p.steps_per_round) for r, p in plans.items()}
 
 
 def _objection(policy: Policy, run: Run, patients: int, past: tuple[Past, ...], known: SignedEvent | None) -> str:
@@ -253,6 +307,6 @@ def _objection(policy: Policy, run: Run, patients: int, past: tuple[Past, ...], 
         return "the run was settled and other runs were reserved since; start another run"
     try:
         decide(policy, run, patients, past, code_digest())
-    except PolicyRefusal as err:
+    except (PolicyRefusal, UsageError) as err:  # a cap that means nothing at the filter's order is one, too
         return str(err)
     return ""

@@ -1,5 +1,6 @@
 """A hospital as a witness: it keeps each coordinator's last checkpoint, and cosigns only what grew from it."""
 
+import fcntl
 import time
 from pathlib import Path
 
@@ -37,6 +38,12 @@ class Witness:
             LedgerError: the log was rewound or forked.
             ProtocolError: the checkpoint is not signed by the coordinator it names.
         """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "lock").open("ab") as lock:  # two checkpoints at once could both follow the kept one
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return self._answer(request)
+
+    def _answer(self, request: WitnessRequest) -> WitnessReply:
         shown = parse_checkpoint(request.checkpoint, "the checkpoint shown")
         if not shown.is_by(request.coordinator):
             raise ProtocolError(f"the checkpoint is not signed by the keeper of {origin_of(request.coordinator)}")

@@ -5,11 +5,11 @@ time: order is the index, and the same seeds give the same bytes. The rules of e
 `shared.privacy.events`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from shared.privacy.events import NoiseSource, Spending
+from shared.privacy.events import NoiseSource, SampledGaussian, Spending
 
 QUERY_PREFIX = "query-"  # of recipes that measure: a query is a run whose release is its answer
 
@@ -56,7 +56,8 @@ class Run(_Frozen):
     rounds: int = Field(ge=1)
     steps_per_round: int = Field(ge=1)
     sampling_rate: float = Field(gt=0, le=1)
-    clip_norm: float | None  # None: not clipped, only in runs that are unsafe by name
+    # None: not clipped, only in runs that are unsafe by name
+    clip_norm: float | None = Field(gt=0, allow_inf_nan=False)
     records_per_patient: int = Field(ge=1)
     spending: Spending  # what the whole run may cost each site
     delta: float = Field(gt=0, lt=1)
@@ -64,6 +65,23 @@ class Run(_Frozen):
     public_seed: int  # initial weights, latents, patches, phantoms: no privacy rests on it
     pretrained_on: str  # "" or the public data the initial weights come from
     code: str  # digest of the code the coordinator runs (`shared.code`); sites run the same or refuse
+
+    @model_validator(mode="after")
+    def _prices_what_it_asks_for(self) -> Self:
+        """Tie the cost to the steps: what is charged are exactly the steps that rounds can ask for."""
+        if len(self.spending.mechanisms) != 1:
+            raise ValueError("a plan has one mechanism")
+        (mechanism,) = self.spending.mechanisms
+        if mechanism.steps != self.rounds * self.steps_per_round:
+            raise ValueError(
+                f"{mechanism.steps} steps are charged, {self.rounds} x {self.steps_per_round} asked for"
+            )
+        if isinstance(mechanism, SampledGaussian):
+            if mechanism.sampling_rate != self.sampling_rate:
+                raise ValueError("another sampling rate is charged than asked for")
+            if self.clip_norm is None:
+                raise ValueError("a private run must clip")
+        return self
 
     @property
     def is_query(self) -> bool:

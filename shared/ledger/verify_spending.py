@@ -36,8 +36,11 @@ def check_caps(runs: Sequence[RunView]) -> Finding:
     """Check, by pricing it again, that no reservation took a cohort over the cap its site had set."""
     problems: list[str] = []
     free: set[str] = set()
+    orders: dict[str, int] = {}
     for seen in runs:
         for site, reserve in seen.reserves.items():
+            if orders.setdefault(site, reserve.cap.order) != reserve.cap.order:
+                problems.append(f"{site} changed the order of its filter, which must be fixed before any result")
             if not reserve.spending.protects_patients:
                 free.add(site)
             elif why := over_cap(reserve.cap, patient_level(reserve.past), reserve.spending):
@@ -63,7 +66,9 @@ def check_history(runs: Sequence[RunView]) -> Finding:
             for run, spending in mine.items():
                 if run != event.run and exceeds(spending, listed.get(run, _none_of(spending))):
                     problems.append(f"{event.site} left out what it spent in the earlier run {run[:12]}")
-        mine[event.run] = event.spending
+        is_first = event.run == next(iter(mine), event.run)  # counts in full: why it stopped may be a result
+        if not (is_first and event.run in mine and event.spending.steps and event.spending.protects_patients):
+            mine[event.run] = event.spending
     return Finding.of("nothing spent before is left out", problems, f"{len(standing)} sites")
 
 

@@ -42,7 +42,7 @@ class SampledGaussian(_Frozen):
     """`steps` times: draw each unit with probability `sampling_rate`, sum, add N(0, (noise_multiplier·C)² I)."""
 
     type: Literal["sampled-gaussian"] = "sampled-gaussian"
-    noise_multiplier: float = Field(gt=0, allow_inf_nan=False)  # standard deviation / clip norm
+    noise_multiplier: float = Field(ge=1e-6, allow_inf_nan=False)  # standard deviation / clip norm
     sampling_rate: float = Field(gt=0, le=1)  # 1: everyone, every step
     steps: int = Field(ge=0)
 

@@ -54,4 +54,7 @@ def _one_step(noise_multiplier: float, sampling_rate: float, order: int) -> floa
     if sampling_rate < 1:
         event = dp_event.PoissonSampledDpEvent(sampling_rate, event)
     accountant.compose(event)
-    return max(0.0, float(accountant._rdp[0]))  # no public way to read a cost before it becomes an ε
+    spent = float(accountant._rdp[0])
+    if not math.isfinite(spent):
+        return math.inf  # overflow of a tiny noise multiplier: never take it for nothing
+    return max(0.0, spent)  # no public way to read a cost before it becomes an ε

@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -147,15 +148,66 @@ def test_a_reservation_is_for_one_plan_and_one_cohort(site: Site) -> None:
         reserve(site, SEEDED, resume=True)
 
 
-@pytest.mark.parametrize(("begun", "charged"), [((), None), ((1,), 5), ((1, 2), 10)])
-def test_a_settled_run_counts_with_what_it_executed(
+@pytest.mark.parametrize(("begun", "charged"), [((), None), ((1,), 10), ((1, 2), 10)])
+def test_the_first_run_counts_in_full_once_it_began(
     site: Site, begun: tuple[int, ...], charged: int | None
 ) -> None:
+    """That it stopped early may have been decided in the light of what it showed."""
     reserve(site, SEEDED)
     begin(site, SEEDED, *begun)
     site.settle(SEEDED.run)
     past = reserved(reserve(site, OTHER)).past
     assert [p.spending.steps for p in past] == ([] if charged is None else [charged])
+
+
+def test_a_later_run_counts_with_what_it_executed(site: Site) -> None:
+    for run in (SEEDED, OTHER):
+        reserve(site, run)
+        begin(site, run, 1)
+        site.settle(run.run)
+    third = OTHER.model_copy(update={"run": "c" * 16})
+    assert [p.spending.steps for p in reserved(reserve(site, third)).past] == [10, 5]
+
+
+def test_the_filters_order_is_the_first_reservations_for_good(site: Site) -> None:
+    first = reserved(reserve(site, SEEDED)).cap
+    with (site.folder / "policy.toml").open("a") as file:
+        file.write("max_epsilon = 90.0\nrenyi_order = 2\n")
+    second = reserved(reserve(site, OTHER)).cap
+    assert (second.epsilon, second.order) == (90.0, first.order)
+
+
+def test_code_that_changed_since_the_reservation_runs_no_step(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    reserve(site, SEEDED)
+    monkeypatch.setattr("client.site.code_digest", lambda: "f" * 64)
+    with pytest.raises(RequestRefused, match="other code"):
+        site.begin(SEEDED, cohort_of(site), 1, "base")
+
+
+def test_a_ledger_from_before_the_last_rounds_is_refused(site: Site) -> None:
+    """Database and mirror brought back together agree with each other, but not with what was begun since."""
+    reserve(site, SEEDED)
+    begin(site, SEEDED, 1)
+    site.settle(SEEDED.run)
+    state = site.folder / ".willis"
+    old = {name: (state / name).read_bytes() for name in ("ledger.sqlite", "ledger.jsonl")}
+    reserve(site, SEEDED, resume=True)
+    begin(site, SEEDED, 2)
+    for name, data in old.items():
+        (state / name).write_bytes(data)
+    with pytest.raises(LedgerError, match="went on after what is settled here"):
+        reserve(site, OTHER)
+
+
+def test_reservations_asked_for_at_once_do_not_share_the_cap(site: Site) -> None:
+    """Four runs, each as large as the cap: whatever the timing, the first to be admitted is the only one."""
+    spent = cost([SEEDED.spending], SEEDED.delta).epsilon
+    with (site.folder / "policy.toml").open("a") as file:
+        file.write(f"max_epsilon = {spent + 0.01}\n")
+    runs = [SEEDED.model_copy(update={"run": digit * 16}) for digit in "abcd"]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda run: Site(site.folder).reserve(run, cohort_of(site), resume=False), runs))
+    assert sorted(a.event.type for a in answers) == ["refuse", "refuse", "refuse", "reserve"]
 
 
 def test_a_run_that_never_settled_counts_in_full(site: Site) -> None:

@@ -39,7 +39,7 @@ def test_the_undisturbed_build_passes_them(tmp_path: Path) -> None:
 def test_a_site_that_does_not_check_its_reservation_is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Site, "check_reserved", lambda *_: None)
+    monkeypatch.setattr(Site, "_check_standing", lambda *_: None)
     with pytest.raises(CAUGHT):
         test_app.test_training_after_settlement_is_refused_until_the_run_is_resumed(reserved(tmp_path / "a"))
     with pytest.raises(pytest.fail.Exception):  # it expects an error, and none is raised

@@ -83,7 +83,7 @@ class Story:
             recipe=self.recipe,
             variant="wgan",
             preset="small",
-            rounds=ROUNDS,
+            rounds=self.plan.steps,
             steps_per_round=STEPS,
             sampling_rate=1.0,
             clip_norm=1.0,

@@ -40,7 +40,7 @@ def test_it_gives_unit_figure_odds_and_limits() -> None:
 
 
 def test_odds_are_those_of_the_guaranteed_cost() -> None:
-    one = told(Story(plan=gaussian(1)))
+    one = told(Story(plan=gaussian(1), rounds_done=1))
     spent = cost([gaussian(1)], DELTA).epsilon
     best = (2.718281828459045**spent + DELTA) / (2.718281828459045**spent + 1)
     percent = float(one.partition("right at most ")[2].partition(" %")[0])
