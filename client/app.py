@@ -178,12 +178,11 @@ def _compute(
     if set(sent) != set(sent_to_sites(recipe, model)):
         raise ProtocolError("the model has other parts than the recipe's sites read")
     model.load_state_dict(sent, strict=False)
-    patients = records_of(site.folder, run.recipe, run.variant, run.preset, run.public_seed)
     arrays, state, executed = train_round(
         recipe,
         run,
         model,
-        patients,
+        _patients(site, recipe, run),
         optimizer_state,
         randomness_for(run, noise_seed, site.name, round_),
         public_stream(run, site.name, round_),
@@ -191,6 +190,16 @@ def _compute(
     if executed.steps != run.steps_per_round:
         raise ProtocolError(f"{executed.steps} steps ran and {run.steps_per_round} were planned")
     return arrays, state
+
+
+def _patients(site: Site, recipe: Recipe, run: Run) -> Mapping[str, Records]:
+    """Return the records of the patients there are now: one who withdrew since they were read is not used."""
+    asked = (site.folder, run.recipe, run.variant, run.preset, run.public_seed)
+    patients = records_of(*asked)
+    if list(patients) != list(site.cohort(recipe.roles).ids):
+        records_of.cache_clear()
+        patients = records_of(*asked)
+    return patients
 
 
 def _networks(recipe: Recipe, run: Run) -> nn.ModuleDict:

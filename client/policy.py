@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors import PolicyRefusal
-from shared.ledger.budget import over_cap, patient_level
+from shared.ledger.budget import filter_of, over_cap, patient_level
 from shared.ledger.events import Cap, Past, Run
 from shared.privacy.events import NoiseSource, SampledGaussian, Unit
 from shared.privacy.filter import order_for
@@ -50,7 +50,9 @@ class Policy(BaseModel):
             UsageError: (ε, δ) leave nothing to spend at the order chosen.
         """
         order = self.renyi_order or order_for(self.max_epsilon, self.delta)
-        return Cap(epsilon=self.max_epsilon, delta=self.delta, order=order)
+        cap = Cap(epsilon=self.max_epsilon, delta=self.delta, order=order)
+        filter_of(cap)  # raises where nothing could ever be admitted
+        return cap
 
 
 def read_policy(path: Path) -> Policy:

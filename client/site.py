@@ -148,8 +148,7 @@ class Site:
         event = Refuse(run=run, site=self.name, by="site", round=round_, code=RequestRefused.code, reason=reason)
         signed = SignedEvent.by(self.identity, event)
         with self._ledger() as ledger:
-            if sum(isinstance(s.event, Refuse) for s in ledger.events) >= MOST_REFUSALS:
-                raise ProtocolError("this site has refused too often to write down more")
+            self._check_refusals(ledger)
             ledger.append_once(signed, lambda known: known == event)
         return signed
 
@@ -223,8 +222,15 @@ class Site:
             signed = SignedEvent.by(self.identity, refusal)
         else:
             signed = known or self._reservation(policy, run, cohort, past)
+        if isinstance(signed.event, Refuse):
+            self._check_refusals(ledger)
         ledger.append(signed)
         return signed
+
+    def _check_refusals(self, ledger: LedgerStore) -> None:
+        """Let a refusal be written down, unless a coordinator asks so often that it would fill the disk."""
+        if sum(isinstance(s.event, Refuse) for s in ledger.events) >= MOST_REFUSALS:
+            raise ProtocolError("this site has refused too often to write down more")
 
     def _reservation(self, policy: Policy, run: Run, cohort: Cohort, past: tuple[Past, ...]) -> SignedEvent:
         event = Reserve(

@@ -28,7 +28,11 @@ Examples:
     help="Folder of the hospitals' folders.",
 )
 @click.option("--preset", default="small", show_default=True, help="small: a laptop; paper: the paper's sizes.")
-@click.option("--epsilon", type=float, help="Most the run may cost any patient, at --delta, add/remove, by PLD.")
+@click.option(
+    "--epsilon",
+    type=float,
+    help="Most this run alone may cost a patient at one site (unit: patient, add/remove, PLD).",
+)
 @click.option("--delta", type=float, help="δ of the federation, fixed by its first run; 1e-5 when not given.")
 @click.option(
     "--overlap",

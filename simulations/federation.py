@@ -36,7 +36,7 @@ MAX_EPSILON = 100.0  # more protects nobody, and takes the accountant gigabytes 
 POLICY = """\
 # What this site allows; edit freely, it wins over anything a coordinator asks.
 # Written by `willis simulate`: generous, because everything stays on one machine.
-max_epsilon = 20.0          # over all runs that use this cohort: patient, add/remove, PLD
+max_epsilon = 20.0          # most for one patient over all runs: the first by PLD, later ones by a Renyi filter
 delta = {delta:g}               # at this delta; runs with another are refused
 min_noise_multiplier = 0.3
 min_patients = 3

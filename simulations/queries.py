@@ -54,15 +54,18 @@ def _answer(folder: RunFolder) -> list[str]:
         "noise_standard_deviation": noise,
         "patients": patients,
         "sites": sorted(seen.enrolled),
-        "cost": str(spent),
+        "cost_alone_if_planned": str(spent),
         "noise_source": run.noise_source.value,
         "run": run.run,
     }
     write_durably(folder.path / "answer.json", json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
     low, high = value - 2 * noise, value + 2 * noise
+    simulated = ["SIMULATION: the noise is seeded and protects nobody"] if seen.is_seeded else []
     return [
+        *simulated,
         f"answer    Dice {value:.3f}, noise ± {noise:.3f} (one standard deviation; two: {low:.2f} to {high:.2f})",
         f"of        {patients} declared patients at {len(seen.enrolled)} sites; nobody else was read",
-        f"cost      {spent} for each of them, this query alone",
+        f"cost      {spent} for each of them, this query alone, if planned",
+        "          (what is guaranteed with everything before stands in the report)",
         f"report    {folder.path / 'report' / 'index.html'}",
     ]

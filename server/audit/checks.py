@@ -4,6 +4,7 @@ Every function returns one finding and raises nothing foreseen: what cannot be r
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from shared.ledger.finding import Finding
 from shared.ledger.log import SignedEvent, bound, parse
 from shared.ledger.view import first_release, head_of, lines_of, view
 
+_EPSILON = re.compile(r"(?:ε|epsilon)\s*[=:]\s*[\d.]+")
 _UNREADABLE = (WillisError, OSError, ValueError, KeyError, TypeError, SafetensorError)
 
 
@@ -132,8 +134,12 @@ def check_release(dataset: Path, events: Sequence[SignedEvent], run: str, key: s
         if (dataset / LINES).read_bytes() != jsonl(lines):
             problems.append("ledger.jsonl is not the beginning of this ledger")
         claimed = _loaded(dataset / "dataset_description.json").get("DifferentialPrivacy")
-        if claimed != privacy_claims(view(known, run), then.head):
+        right = privacy_claims(view(known, run), then.head)
+        if claimed != right:
             problems.append("dataset_description.json claims another privacy than the ledger gives")
+        card = (dataset / "README.md").read_text(encoding="utf-8")
+        if strange := sorted(set(_EPSILON.findall(card)) - set(_EPSILON.findall(canonical(right).decode()))):
+            problems.append(f"README.md names an ε that does not follow from the ledger: {', '.join(strange)}")
         return Finding.of(check, problems, f"release of {seen.releases[0].cases} cases" if seen.releases else "")
 
     return guarded(check, compare)

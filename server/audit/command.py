@@ -14,6 +14,7 @@ _BEYOND = (
     "that a site really has the patients it declares, and that no patient is at more sites than declared",
     "that a site really clipped and added the noise it signed for, with the code it should run",
     "how good the random numbers were",
+    "that card, headers and pictures of the data set claim no more than its description, but for the card's ε",
     "what was tried on the same patients outside these ledgers: hyper-parameters, earlier models",
     "what happened after this checkpoint; keep it, and give it to a later audit with --kept",
 )
@@ -51,7 +52,7 @@ def verify(run: Path, key: str | None, kept: tuple[Path, ...], site: Path | None
     failed, else 1.
 
     \b
-    What is read, all of it optional but the first two:
+    What is read; ledger.jsonl and checkpoint must be there, and without plan.json only the ledger is checked:
       RUN/ledger/ledger.jsonl, checkpoint  the log of all runs, and the coordinator's signature of it
       RUN/ledger/witnessed                 the checkpoint that hospitals cosigned last
       RUN/plan.json                        which run of the log this folder is about

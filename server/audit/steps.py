@@ -75,7 +75,10 @@ def _examine_run(
         name = folder.plan().run
         seen = runs[name]
     except (WillisError, KeyError):
-        yield Finding("this folder's run is in the ledger", None if not folder.plan_file.exists() else False, "")
+        there = folder.plan_file.exists()
+        why = "the ledger does not know the run of plan.json" if there else "plan.json is not in this copy"
+        skipped = "accountants, report, model and data set were NOT checked"
+        yield Finding("this folder's run is in the ledger", False if there else None, f"{why}; {skipped}")
         return
     yield check_accountants([seen], disagreements_or_none())
     yield files.check_report(given.run, events, name, second_opinion())

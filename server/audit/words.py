@@ -68,6 +68,8 @@ def verdict(findings: Sequence[Finding]) -> str:
     """Return the last word of an audit: nothing failed, or what the first failure means."""
     failed = [finding for finding in findings if finding.passed is False]
     if not failed:
-        return "Nothing failed."
+        unanswered = sum(finding.passed is None for finding in findings)
+        rest = f" {unanswered} questions could not be answered from this copy." if unanswered else ""
+        return f"Nothing failed.{rest}"
     first = failed[0]
     return f"{len(failed)} of {len(findings)} checks failed. First: {first.check}.\n{meaning(first.check)}"

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.report.words import CAP_CROSSED, FIRST_PLAN, LATER_PLAN, NO_GUARANTEE
+from server.report.words import APART, CAP_CROSSED, FIRST_PLAN, LATER_PLAN, NO_GUARANTEE
 from shared.ledger.budget import over_cap, patient_level
 from shared.ledger.events import Past, Reserve, Settle
 from shared.ledger.view import RunView
@@ -90,6 +90,8 @@ def guarantee(mine: Account) -> Guarantee:
         return Guarantee(_unbounded(reserve), NO_GUARANTEE)
     if over_cap(cap, patient_level(reserve.past), reserve.spending):
         return Guarantee(_unbounded(reserve), CAP_CROSSED)
+    if mine.apart:
+        return Guarantee(_unbounded(reserve), APART)
     if mine.is_first:
         return Guarantee(cost([reserve.spending], reserve.delta), FIRST_PLAN)
     unit, relation = reserve.spending.unit, reserve.spending.relation

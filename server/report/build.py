@@ -13,7 +13,7 @@ from server.ledger.export import read_lines
 from server.report import words
 from server.report.accounts import Account, grouped, if_planned
 from server.report.claims import SecondOpinions
-from server.report.federation import curve, federation_json
+from server.report.federation import curve, federation_json, joint_guarantee
 from server.report.layers import layers_json
 from server.report.page import render_page
 from server.report.participation import incidents, participation
@@ -48,7 +48,8 @@ def build_report(events: Sequence[SignedEvent], run: str, second: SecondOpinions
     seen = view(events, run)
     head = head_of(lines_of(events))
     groups = grouped(seen)
-    holds = seen.is_private and seen.is_patient_level
+    sure = joint_guarantee(groups, seen.federation.overlap)[0].epsilon if groups else math.inf
+    holds = seen.is_private and seen.is_patient_level and math.isfinite(sure)
     points = max(1, min(POINTS, ALL_POINTS // max(1, len(groups))))
     apart = [(site, past.run) for sites, mine in groups for site in sites for past in mine.apart]
     return {

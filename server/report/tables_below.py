@@ -95,11 +95,11 @@ the sites",
 
 {% macro data() %}
 {% call table("What is public about every site", ["Site", "Patients (declared)", "Commitment to the patient
-list"]) %}
+list", "Figures"]) %}
 {% for row in r.participation %}
 <tr><th scope="row">{{ row.site }}</th><td>{{ row.patients if row.patients is not none else "–" }}</td>
 <td><code>{{ row.cohort[:16] ~ "…" if row.cohort else "–" }}</code></td>
-<td>{{ "as for " ~ leaders[row.site] if row.site in leaders else "its own" }}</td></tr>
+<td>{{ "the same as of " ~ leaders[row.site] if row.site in leaders else "its own" }}</td></tr>
 {% endfor %}
 {% endcall %}
 {% endmacro %}

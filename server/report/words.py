@@ -22,23 +22,24 @@ STATEMENT = (
     "records of that patient are there, or none is. Let the coordinator and the other sites do what "
     "they like, honest or not, choosing round by round what they send to the site. Then any event "
     "about everything the site ever sends is at most e^ε times as likely with the patient as without, "
-    "plus δ, and the other way round. The ε and δ are those guaranteed to the site's patients for everything it "
-    "has sent in this run and in earlier ones. Averaged models, what other sites send and the synthetic images "
-    "are computed from such messages, so they are covered too."
+    "plus δ, and the other way round. Left out are the number of patients it declares, the salted "
+    "commitment to their list, and whether and when it answers. The ε and δ are those guaranteed to the site's "
+    "patients for this run and all earlier ones together. Averaged models, what other sites send and the "
+    "synthetic images are computed from such messages, so they are covered too."
 )
 
 NO_STATEMENT = (
-    "None. The statement that Willis makes for private runs does not hold for this one: steps were "
-    "released without noise, or the unit is not the patient."
+    "None. The statement that Willis makes for private runs does not hold for this one: no finite ε is guaranteed "
+    "to its patients."
 )
 
 CONDITIONS: tuple[str, ...] = (
     "Each site clips and adds the noise itself, at every private step, and every step is counted: "
     "none is assumed to stay hidden.",
-    "Nothing that reads patients leaves a site except through that noise: no losses, norms, counts or "
-    "texts of errors.",
+    "Apart from the declared number of patients and a salted commitment to their list, nothing that reads "
+    "patients leaves a site except through that noise: no losses, norms, counts or texts of errors.",
     "The clip norm, the noise, the sampling rate and the records drawn per patient are fixed before training.",
-    "Noise is never used twice, not after a crash either.",
+    "Noise from the operating system is never used twice, not after a crash either; seeded noise repeats.",
 )
 
 FIXED_PLANS = (
@@ -56,6 +57,11 @@ LATER_PLAN = (
 )
 NO_GUARANTEE = (
     "no patient is guaranteed anything by this run: steps ran without noise, or the unit is not the patient"
+)
+APART = (
+    "nothing is guaranteed for all runs together: an earlier run on the same patients released results without "
+    "patient-level noise, and whatever was chosen since may rest on them. The price if planned bounds what the "
+    "private runs by themselves reveal"
 )
 CAP_CROSSED = "nothing is guaranteed: the site's own rule should have refused this run, so its cap holds no longer"
 NOT_JOINED = "not computed: the sites' caps name different orders or δ, or a first plan leaves its filter no room"
@@ -85,7 +91,7 @@ def outside(view: RunView, apart: list[tuple[str, str]]) -> list[str]:
     """Return what this run's guarantee leaves out because of what happened, not by its nature."""
     found = []
     if view.is_seeded and view.is_private:
-        found.append(f"anything, against whoever knows the seed: the noise came from {NOISE[NoiseSource.SEEDED]}")
+        found.append("anything, against whoever knows the seed, who can compute the noise again")
     runs = {run: [site for site, other in apart if other == run] for _, run in apart}
     for run, sites in runs.items():
         named = ", ".join(sites[:3]) + (f" and {len(sites) - 3} more sites" if len(sites) > 3 else "")
@@ -118,6 +124,11 @@ def warnings(view: RunView, crossed: list[str]) -> list[Json]:
         found.append("UNSETTLED: reservations are open and are counted in full.")
     if view.status is Status.REFUSED:
         found.append("REFUSED: a site's policy refused this run.")
+    if any(not past.spending.protects_patients for r in view.reserves.values() for past in r.past):
+        found.append(
+            "NO GUARANTEE FOR ALL RUNS: an earlier run on the same patients had no patient-level noise. The "
+            "figures below bound only what the private runs by themselves reveal."
+        )
     if crossed:
         found.append(f"CAP CROSSED at {', '.join(crossed)}: more was spent than the site allows.")
     if view.incidents:

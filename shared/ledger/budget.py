@@ -2,8 +2,9 @@
 
 The first plan on a cohort is fixed before anything of it was seen, and is priced by PLD. Any later plan may
 have been chosen because of what earlier ones released, and PLD is no bound on such choices; the sum of all of
-them must then pass a Rényi filter of the order that the cap names (Feldman & Zrnic 2021). Which of the two
-applies is known before any data: a first plan that overfills the filter can have no successor.
+them must then pass a Rényi filter of the order that the cap names (Feldman & Zrnic 2021). The first plan counts
+in full there, even if it stopped early: so it is known before any data whether it can have a successor, and one
+that overfills the filter has none.
 """
 
 from collections.abc import Sequence

@@ -116,7 +116,7 @@ class Reserve(_Frozen):
 
 
 class Refuse(_Frozen):
-    """A site refuses a run, or the coordinator a site's update; `by` says who. The reason is redacted."""
+    """A site refuses a run, or the coordinator an update; `by` says who. The reason holds public facts only."""
 
     type: Literal["refuse"] = "refuse"
     run: str

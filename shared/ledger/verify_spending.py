@@ -82,7 +82,8 @@ def check_accountants(runs: Sequence[RunView], disagree: Disagreements | None) -
         for site in seen.reserves:
             priced.setdefault((composed(seen, site), seen.run.delta), site)
     problems = [f"{site}: {why}" for (spent, delta), site in priced.items() for why in disagree(spent, delta)]
-    return Finding.of(check, problems, f"{len(priced)} costs by PLD, against RDP and PRV of Opacus")
+    beside = "against RDP and, where they exist, PRV or the exact Gaussian"
+    return Finding.of(check, problems, f"{len(priced)} costs by PLD, {beside}")
 
 
 def composed(seen: RunView, site: str) -> tuple[Spending, ...]:

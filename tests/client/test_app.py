@@ -1,5 +1,6 @@
 """The ClientApp: what it answers, what it refuses, and that nothing of a patient is in any answer."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 import client.app
-from client.app import SENTENCES
+from client.app import SENTENCES, records_of
 from client.site import Site
 from shared.errors import RequestRefused, WillisError
 from shared.imaging import nifti
@@ -279,3 +280,11 @@ def test_every_code_of_an_error_has_its_sentence() -> None:
     raised_at_sites = {"cohort", "policy", "ledger", "checkpoint", "protocol", "request", "usage", "error"}
     assert raised_at_sites <= SENTENCES.keys()
     assert all(len(sentence) < 100 and "{" not in sentence for sentence in SENTENCES.values())
+
+
+def test_a_patient_who_withdrew_is_not_trained_on(reserved: Conversation) -> None:
+    """Records are kept between messages; those of a cohort that has changed are read anew."""
+    site = reserved
+    assert len(records_of(site.folder, RECIPE.name, RECIPE.variant, RECIPE.preset, PLAN.public_seed)) == 4
+    shutil.rmtree(sorted(site.folder.glob("sub-*"))[0])
+    assert len(client.app._patients(Site(site.folder), RECIPE, PLAN)) == 3

@@ -12,6 +12,7 @@ from server.audit.checks import _without_second
 from server.report.build import Report, build_report
 from server.report.claims import membership, round_up
 from server.report.page import render_page
+from server.report.registry import registry_record
 from server.report.sites import spent_after
 from shared.canonical import Json, canonical
 from shared.errors import LedgerError
@@ -117,7 +118,7 @@ def test_a_first_plan_is_guaranteed_its_pld_cost() -> None:
 
 
 def test_a_later_plan_is_guaranteed_the_cap_by_its_filter_and_not_its_pld_cost() -> None:
-    north = site(report(), "north")
+    north = site(of(Story(past=dict.fromkeys(SITES, (PRIVATE_PAST,)))), "north")
     assert epsilon("first_plan", of=north) is False
     assert epsilon("guaranteed", "cost", "epsilon", of=north) == 10.0
     order = f"Rényi filter of order {cap_of(10.0).order:g}"
@@ -130,6 +131,16 @@ def test_a_first_plan_that_stopped_early_is_guaranteed_the_cost_of_all_it_reserv
     north = site(of(Story(rounds_done=2)), "north")
     assert epsilon("guaranteed", "cost", "text", of=north) == str(cost([Story().plan], DELTA))
     assert epsilon("if_planned", "cost", "pld", "text", of=north) == str(cost([gaussian(2)], DELTA))
+
+
+def test_nothing_is_guaranteed_after_a_run_without_noise_on_the_same_patients() -> None:
+    """Whatever is private since may have been chosen in the light of what was not."""
+    made = of(Story(past=dict.fromkeys(SITES, (NON_PRIVATE_PAST,))))
+    assert epsilon("guaranteed", "cost", "epsilon", of=site(made, "north")) is None
+    assert epsilon("if_planned", "cost", "pld", "text", of=site(made, "north")) == str(cost([Story().plan], DELTA))
+    assert made["conditions"] == []
+    assert "NO GUARANTEE FOR ALL RUNS" in render_page(made)
+    assert registry_record(made) is None
 
 
 def test_nothing_is_guaranteed_where_a_cap_was_crossed() -> None:
@@ -253,7 +264,7 @@ def test_a_refused_run_says_so() -> None:
 
 def test_seeded_noise_is_called_a_simulation() -> None:
     made = of(Story(noise_source=NoiseSource.SEEDED))
-    assert "a simulation, not a protection" in str(epsilon("layers", 0, "not_covered", of=made)).lower()
+    assert "who can compute the noise again" in str(epsilon("layers", 0, "not_covered", of=made))
     assert "SIMULATION" in render_page(made)
 
 

@@ -36,10 +36,10 @@ def test_an_answer_is_noised_reserved_and_charged(published: Path, tmp_path: Pat
     asked = ["--of", published, "--cohorts", cohorts, "--epsilon", 2, "--steps", 1, "--seed", 4]
     outcome = willis("query", tmp_path / "answer", *asked)
     assert outcome.status == 0, outcome
-    assert re.search(r"Dice -?\d\.\d{3}, noise ± 0\.\d{3}", outcome.said[0]), outcome.said
+    assert re.search(r"Dice -?\d\.\d{3}, noise ± 0\.\d{3}", outcome.said[1]), outcome.said
     answer = json.loads((tmp_path / "answer" / "answer.json").read_text())
     assert answer["patients"] == 6
-    assert answer["cost"].startswith("ε = 2.00 (δ = 1e-05; unit: patient; add/remove; PLD")
+    assert answer["cost_alone_if_planned"].startswith("ε = 2.00 (δ = 1e-05; unit: patient; add/remove; PLD")
     # Two sites of three patients: each sum of (score - 1/2) carries noise of σ/2, and the mean divides by six.
     sigma = reserved(cohorts / "east").spending.mechanisms[0].noise_multiplier  # type: ignore[union-attr]
     assert answer["noise_standard_deviation"] == pytest.approx(sigma * 0.5 * 2**0.5 / 6)
