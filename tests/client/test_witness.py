@@ -1,6 +1,8 @@
 """A hospital cosigns a ledger that grew out of what it saw before, and no other."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -151,3 +153,17 @@ def test_the_cosignature_is_given_only_after_the_checkpoint_is_kept(
 def test_what_is_kept_is_what_the_coordinator_signed(east: Witness, tmp_path: Path) -> None:
     (path,) = tmp_path.glob("*.checkpoint")
     assert parse_checkpoint(path.read_text(encoding="utf-8"), "kept").is_by(COORDINATOR.public_key)
+
+
+def test_of_two_forks_shown_at_once_one_is_cosigned(tmp_path: Path) -> None:
+    """Whatever the timing: both may follow from nothing, and only the first to be kept is signed."""
+    for trial in range(10):
+        folder = tmp_path / str(trial)
+        start = Barrier(2)
+
+        def ask(leaves: list[bytes], folder: Path = folder, start: Barrier = start) -> bool:
+            start.wait()
+            return is_cosigned(Witness(folder, EAST).answer(request(0, 5, leaves)), 5, leaves)
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(ask, (LEAVES, FORK))) == [False, True]
