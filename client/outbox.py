@@ -118,7 +118,7 @@ class Outbox:
             self._check_answered({})
             return {}
         asked: dict[int, str] = {}
-        for raw in self._questions.read_bytes().splitlines():
+        for raw in filter(None, self._questions.read_bytes().splitlines()):
             try:
                 fields = json.loads(raw)
             except ValueError as err:

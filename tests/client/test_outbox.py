@@ -176,3 +176,26 @@ def test_two_who_ask_at_once_get_one_answer(tmp_path: Path) -> None:
         thread.join()
     assert len(made) == 1
     assert_equal(Outbox(tmp_path).recall(1), answer(made[0]))
+
+
+def test_a_crash_before_the_first_byte_of_a_question_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "questions.jsonl").touch()
+    outbox = Outbox(tmp_path)
+    outbox.begin(1, "base")
+    assert outbox.rounds == 1
+    assert Outbox(tmp_path).has_begun(1)
+
+
+def test_a_question_damaged_in_the_middle_is_refused_and_not_forgotten(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path)
+    for round_ in (1, 2, 3):
+        outbox.begin(round_, "base")
+    path = tmp_path / "questions.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + b"\x00" * 20 + b"\n" + lines[2])
+    with pytest.raises(CheckpointError, match="damaged"):
+        _ = outbox.rounds
+    path.unlink()
+    outbox._answer(2).write_bytes(b"")
+    with pytest.raises(CheckpointError, match="lacks round 2, which was answered"):
+        _ = outbox.rounds

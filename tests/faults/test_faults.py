@@ -147,9 +147,10 @@ def spend(folder: Path, ack: Ack, *, resume: bool = False, reserve: bool = True)
     outbox = site.outbox(RUN.run)
     for round_ in (1, 2):
         with outbox.alone():
-            if not outbox.has_begun(round_):
-                site.check_reserved(RUN, cohort)
-            outbox.begin(round_, f"model {round_ - 1}")
+            if outbox.has_begun(round_):
+                outbox.begin(round_, f"model {round_ - 1}")
+            else:
+                site.begin(RUN, cohort, round_, f"model {round_ - 1}")
             if outbox.recall(round_) is None:
                 ack(f"began {round_}")
                 outbox.store(round_, {"w": torch.ones(3)}, {})
