@@ -3,7 +3,7 @@
     real = Population.of([patches_of_patient_1, patches_of_patient_2])  # each (n, 2, size, size)
     synthetic = Population.each_alone(pairs)  # one synthetic case, one patient
     features = public_vessel_encoder().features(real)  # Features: vectors (n, d), patients (n,), network
-    frechet_distance(synthetic_features.vectors, features.vectors)
+    frechet_distance(synthetic_features, features)
 
 Images keep their patient because patients, not patches, are what a study drew at random: intervals resample
 patients, and populations are compared with as many images from as many patients each.
@@ -91,10 +91,20 @@ class Features:
     patients: Groups
     network: str
 
-    def of_patients(self, chosen: Groups) -> "Features":
-        """Return the images of these patients, each patient once."""
-        inside = np.isin(self.patients, chosen)
-        return Features(self.vectors[inside], self.patients[inside], self.network)
+    def rows(self, chosen: Groups) -> "Features":
+        """Return the images with these numbers."""
+        return Features(self.vectors[chosen], self.patients[chosen], self.network)
+
+
+def check_comparable(*several: Features) -> None:
+    """Refuse features that were not made by one network.
+
+    Raises:
+        UsageError: naming the networks.
+    """
+    networks = sorted({f"{features.network} with {features.vectors.shape[1]} features" for features in several})
+    if len(networks) > 1:
+        raise UsageError(f"features of {' and '.join(networks)} cannot be compared; use one network for all")
 
 
 def _turns(patients: Groups) -> Groups:
