@@ -34,7 +34,7 @@ _GLOBAL_GENERATOR = Lock()
 
 def build_network(seed: int) -> nn.Module:
     """Return the untrained U-Net, (n, 1, i, j) -> logits (n, 1, i, j), 91,457 parameters."""
-    with _seeded(seed):
+    with seeded(seed):
         network = UNet(spatial_dims=2, in_channels=1, out_channels=1, channels=CHANNELS, strides=STRIDES)
     assert isinstance(network, nn.Module)
     return network
@@ -119,7 +119,7 @@ def _turned(batch: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Seed torch's global generator for code that takes no other (MONAI's networks), then put it back.
 
     That generator belongs to the process: trainings side by side take turns, or they would mix up their seeds.
