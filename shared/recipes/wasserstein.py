@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from shared.device import Arithmetic
 from shared.models.gradient_penalty import gradient_penalty
 from shared.recipes.base import GradientPhase, Progress, Recipe
 
@@ -35,6 +36,7 @@ class Objective:
     generator_steps: int  # a round
     generator_batch: int
     fakes_with_patient: bool = False  # clip each patient's real records and as many fakes as one loss
+    mixed_precision: bool = False
 
     def networks(self, generator: nn.Module, critic: nn.Module) -> nn.ModuleDict:
         """Return the model: both networks, and the generator's running average, which is what is sampled."""
@@ -57,12 +59,12 @@ class CriticPhase(GradientPhase):
     def patient_loss(self, model: nn.ModuleDict, records: Tensor, generator: torch.Generator) -> Tensor:
         """Return -E critic(real) + λ·penalty over one patient's records."""
         critic = model["critic"]
-        loss: Tensor = -critic(records).mean()
+        loss: Tensor = -critic(records).float().mean()
         if not (self._objective.fakes_with_patient or self._objective.penalty):
             return loss
         fakes = _fakes(model, len(records), generator)
         if self._objective.fakes_with_patient:
-            loss = loss + critic(fakes).mean()
+            loss = loss + critic(fakes).float().mean()
         if self._objective.penalty:
             loss = loss + self._objective.penalty * gradient_penalty(critic, records, fakes, generator)
         return loss
@@ -71,7 +73,7 @@ class CriticPhase(GradientPhase):
         """Return E critic(fake): a fixed number of fakes, no patient. None where patients carry the fakes."""
         if self._objective.fakes_with_patient:
             return None
-        loss: Tensor = model["critic"](_fakes(model, count, generator)).mean()
+        loss: Tensor = model["critic"](_fakes(model, count, generator)).float().mean()
         return loss
 
     def project(self, model: nn.ModuleDict) -> None:
@@ -111,11 +113,14 @@ def move_generator(
     """Make `steps` of the generator against the critic as it stands: post-processing, free."""
     model["critic"].requires_grad_(False)
     model["generator"].requires_grad_(True)
+    arithmetic = _arithmetic(model, objective)
+
+    def loss() -> Tensor:
+        scores: Tensor = model["critic"](generate(model, objective.generator_batch, generator))
+        return -scores.float().mean()
+
     for _ in range(steps):
-        loss = -model["critic"](generate(model, objective.generator_batch, generator)).mean()
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
+        arithmetic.descend(optimizer, loss)
         _smooth(model)
 
 
@@ -135,18 +140,20 @@ def pretrain(
     phase = CriticPhase(objective)
     critic_optimizer = objective.critic_optimizer(list(model["critic"].parameters()))
     generator_optimizer = objective.generator_optimizer(list(model["generator"].parameters()))
+    arithmetic = _arithmetic(model, objective)
+
+    def critic_loss() -> Tensor:
+        records = data(objective.generator_batch, generator).to(arithmetic.where)
+        loss = phase.patient_loss(model, records, generator)
+        fake_half = phase.public_loss(model, len(records), generator)
+        return loss if fake_half is None else loss + fake_half
+
     for step in range(steps):
         progress(label, step, steps)
         model["critic"].requires_grad_(True)
         model["generator"].requires_grad_(False)
         for _ in range(critic_steps):
-            records = data(objective.generator_batch, generator)
-            loss = phase.patient_loss(model, records, generator)
-            fake_half = phase.public_loss(model, len(records), generator)
-            loss = loss if fake_half is None else loss + fake_half
-            critic_optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            critic_optimizer.step()
+            arithmetic.descend(critic_optimizer, critic_loss)
             phase.project(model)
         move_generator(model, generator_optimizer, objective, generator, 1)
     model["generator"].load_state_dict(model[SMOOTHED].state_dict())
@@ -156,7 +163,11 @@ def pretrain(
 def generate(model: nn.ModuleDict, count: int, generator: torch.Generator, network: str = "generator") -> Tensor:
     """Return `count` records of the model's generator, from latent noise drawn with `generator`."""
     drawing: _Drawing = model[network]  # type: ignore[assignment]  # every generator here can draw
-    return drawing.draw(count, generator)
+    return drawing.draw(count, generator).float()
+
+
+def _arithmetic(model: nn.ModuleDict, objective: Objective) -> Arithmetic:
+    return Arithmetic(next(model.parameters()).device, objective.mixed_precision)
 
 
 def _smooth(model: nn.ModuleDict) -> None:
