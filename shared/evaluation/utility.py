@@ -25,7 +25,7 @@ from shared.imaging.scan import Role, Scan
 NEEDED = (Role.ANGIO, Role.VESSELS, Role.BRAIN)
 JUDGING = "held-out patients"
 
-Source = Callable[[int], Patches]  # seed -> pairs (n, 2, size, size); a fixed data set ignores the seed
+Source = Callable[[int], Patches]  # seed -> pairs (n, 2, i, j[, k]); a fixed data set ignores the seed
 
 
 @dataclass(frozen=True)
@@ -112,16 +112,16 @@ def compare(
 
 @dataclass(frozen=True)
 class Judge:
-    """A trained network, with the number and the edge of the patches it was trained on."""
+    """A trained network, with the number and the edges of the patches it was trained on."""
 
     network: nn.Module
     pairs: int
-    size: int
+    window: tuple[int, ...]
 
     def dice(self, scans: Sequence[Scan]) -> float:
         """Return the Dice inside the brain of one patient, all sessions pooled."""
         return patient_dice(
-            [segment(self.network, scan.volumes[Role.ANGIO], self.size) for scan in scans],
+            [segment(self.network, scan.volumes[Role.ANGIO], self.window) for scan in scans],
             [scan.volumes[Role.VESSELS] > 0 for scan in scans],
             [scan.volumes[Role.BRAIN] > 0 for scan in scans],
         )
@@ -129,7 +129,7 @@ class Judge:
 
 def _judge(source: Source, steps: int, seed: int, on_step: Callable[[], object]) -> Judge:
     pairs = source(seed)
-    return Judge(train(pairs, steps, seed, on_step), len(pairs), pairs.shape[-1])
+    return Judge(train(pairs, steps, seed, on_step), len(pairs), pairs.shape[2:])
 
 
 def _difference(scores: Scores, baseline: Scores, seed: int) -> Interval | None:
