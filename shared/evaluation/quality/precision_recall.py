@@ -1,8 +1,8 @@
 """Precision and recall of distributions (PRD; Sajjadi et al., 2018): is what is made real, is all of it made?
 
 All images are clustered together by k-means; each population is then a histogram over clusters, and the curve
-of attainable (precision, recall) pairs follows from the two histograms. As published: 10 clusters here (Kossen
-et al., 2022; Sajjadi et al. take 20), 1001 angles, averaged over 10 runs of k-means.
+of attainable (precision, recall) pairs follows from the two histograms. As published: 10 clusters
+(Subramaniam et al., 2022; Sajjadi et al. take 20), 1001 angles, averaged over 10 runs of k-means.
 """
 
 from dataclasses import dataclass

@@ -16,6 +16,7 @@ from shared.evaluation.bootstrap import Interval
 from shared.evaluation.quality.population import Groups
 
 RESAMPLES = 200
+FEWEST = 4  # patients
 LEVEL = 0.95
 
 
@@ -30,11 +31,14 @@ def half_samples(
         resamples: how many times.
 
     Raises:
-        UsageError: a population has fewer than two patients.
+        UsageError: a population has fewer than four patients, so that halves of it are single patients.
     """
     everyone = [np.unique(patients) for patients in populations]
-    if min(map(len, everyone)) < 2:
-        raise UsageError("an interval over patients needs two patients or more of each kind")
+    if min(map(len, everyone)) < FEWEST:
+        msg = (
+            f"{min(map(len, everyone))} patients: an interval over halves of them needs {FEWEST} or more of a kind"
+        )
+        raise UsageError(msg)
     for _ in range(resamples):
         halves = (rng.choice(patients, len(patients) // 2, replace=False) for patients in everyone)
         yield tuple(
