@@ -140,7 +140,8 @@ def _compute(out: Path, cell: Cell, work: Work) -> None:
         "seconds": time.perf_counter() - start,
         "result": result,
     }
-    write_durably(_file(out, cell), json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+    text = json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False)
+    write_durably(_file(out, cell), text.encode() + b"\n")
 
 
 def _file(out: Path, cell: Cell) -> Path:
