@@ -39,10 +39,10 @@ class MinibatchDiscrimination(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (b, features) to (b, features + kernels); closeness is Σ exp(−L1 distance) over the others."""
-        compared = self.compare(features).unflatten(1, (self.kernels, -1))
-        distance = (compared[:, None] - compared[None]).abs().sum(3)  # (b, b, kernels)
-        closeness = torch.exp(-distance).sum(0) - 1.0  # without itself
-        return torch.cat([features, closeness], dim=1)
+        compared = self.compare(features).unflatten(1, (self.kernels, -1)).transpose(0, 1)
+        distance = torch.cdist(compared, compared, p=1.0)  # (kernels, b, b)
+        closeness = torch.exp(-distance).sum(2) - 1.0  # without itself
+        return torch.cat([features, closeness.T], dim=1)
 
 
 class VesselDiscriminator(nn.Module):

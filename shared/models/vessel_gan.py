@@ -44,6 +44,7 @@ GP_SMALL = replace(SMALL, kernel=5, first_norm=True)
 SN_PAPER = replace(GP_PAPER, critic_norm=CriticNorm.SPECTRAL)
 SN_SMALL = replace(GP_SMALL, critic_norm=CriticNorm.SPECTRAL)
 DC_PAPER = replace(GP_PAPER, latent=100)
+DC_SMALL = GP_SMALL
 
 
 class VesselGenerator(nn.Module):
