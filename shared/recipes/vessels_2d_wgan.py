@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.optim import Adam, RMSprop
 
 from shared.imaging.scan import Scan
-from shared.models.vessel_gan import PAPER, SMALL, VesselCritic, VesselGenerator, initialise
+from shared.models.layers import initialise
+from shared.models.vessel_gan import PAPER, SMALL, VesselCritic, VesselGenerator
 from shared.phantoms.vessels import draw_parameters, simulate
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import NONE, Progress

@@ -1,5 +1,6 @@
-"""What recipes with a Wasserstein critic share: the critic's phase at the sites, the generator's steps at the
-coordinator, pre-training on public data (Arjovsky et al., 2017; Gulrajani et al., 2017).
+"""What recipes with a critic share: the critic's phase at the sites, the generator's steps at the coordinator,
+pre-training on public data. The critic is Wasserstein's (Arjovsky et al., 2017; Gulrajani et al., 2017) unless
+a recipe's objective says otherwise.
 
 The critic reads patients, so its real half and its gradient penalty (which interpolates towards real records)
 go through the door, patient by patient. Its fake half and the generator's step read none: they are free.
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shared.device import Arithmetic
+from shared.models.adversarial_loss import WASSERSTEIN, AdversarialLoss
 from shared.models.gradient_penalty import gradient_penalty
 from shared.recipes.base import GradientPhase, Progress, Recipe
 
@@ -37,6 +39,8 @@ class Objective:
     generator_batch: int
     fakes_with_patient: bool = False  # clip each patient's real records and as many fakes as one loss
     mixed_precision: bool = False
+    loss: AdversarialLoss = WASSERSTEIN
+    penalty_of_batch: bool = False  # one norm for all of a patient's records, as published code has it
 
     def networks(self, generator: nn.Module, critic: nn.Module) -> nn.ModuleDict:
         """Return the model: both networks, and the generator's running average, which is what is sampled."""
@@ -47,7 +51,7 @@ class CriticPhase(GradientPhase):
     """The sites move the critic against a generator that stands still for the round."""
 
     reads = ("generator", "critic")
-    moves = ("critic",)
+    moves: tuple[str, ...] = ("critic",)
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
@@ -57,24 +61,27 @@ class CriticPhase(GradientPhase):
         return self._objective.critic_optimizer(parameters)
 
     def patient_loss(self, model: nn.ModuleDict, records: Tensor, generator: torch.Generator) -> Tensor:
-        """Return -E critic(real) + λ·penalty over one patient's records."""
-        critic = model["critic"]
-        loss: Tensor = -critic(records).float().mean()
-        if not (self._objective.fakes_with_patient or self._objective.penalty):
+        """Return the loss of the real half and λ·penalty over one patient's records."""
+        critic, objective = model["critic"], self._objective
+        loss = objective.loss.real(critic(records).float(), generator)
+        if not (objective.fakes_with_patient or objective.penalty):
             return loss
         fakes = _fakes(model, len(records), generator)
-        if self._objective.fakes_with_patient:
-            loss = loss + critic(fakes).float().mean()
-        if self._objective.penalty:
-            loss = loss + self._objective.penalty * gradient_penalty(critic, records, fakes, generator)
+        if objective.fakes_with_patient:
+            loss = loss + objective.loss.fake(critic(fakes).float(), generator)
+        if objective.penalty:
+            of_batch = objective.penalty_of_batch
+            loss = loss + objective.penalty * gradient_penalty(
+                critic, records, fakes, generator, of_batch=of_batch
+            )
         return loss
 
     def public_loss(self, model: nn.ModuleDict, count: int, generator: torch.Generator) -> Tensor | None:
-        """Return E critic(fake): a fixed number of fakes, no patient. None where patients carry the fakes."""
+        """Return the loss of a fixed number of fakes, no patient. None where patients carry the fakes."""
         if self._objective.fakes_with_patient:
             return None
-        loss: Tensor = model["critic"](_fakes(model, count, generator)).float().mean()
-        return loss
+        scores: Tensor = model["critic"](_fakes(model, count, generator)).float()
+        return self._objective.loss.fake(scores, generator)
 
     def project(self, model: nn.ModuleDict) -> None:
         """Clip the critic's weights where the objective says so."""
@@ -90,7 +97,7 @@ class WassersteinRecipe(Recipe):
 
     objective: Objective
 
-    def coordinator_optimizer(self, model: nn.ModuleDict) -> Optimizer:
+    def coordinator_optimizer(self, model: nn.ModuleDict) -> Optimizer | None:
         """Return the generator's optimiser."""
         return self.objective.generator_optimizer(list(model["generator"].parameters()))
 
@@ -117,7 +124,7 @@ def move_generator(
 
     def loss() -> Tensor:
         scores: Tensor = model["critic"](generate(model, objective.generator_batch, generator))
-        return -scores.float().mean()
+        return objective.loss.deceive(scores.float())
 
     for _ in range(steps):
         arithmetic.descend(optimizer, loss)
