@@ -14,6 +14,7 @@ SIMULATION_ONLY = (
     "Simulation only: figures on held-out patients are computed without a mechanism. "
     "They cost privacy that no ledger counts, and may not leave a hospital."
 )
+WIDEST = 112  # characters of the widest table
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
@@ -130,6 +131,7 @@ def _show(published: "Published", *found: tuple[object, str]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, WIDEST)  # a long line is easier to read than a table with holes
     for table, verdict in found:
         console.print(table)
         console.print(verdict)

@@ -19,8 +19,10 @@ from shared.evaluation.quality.vessel_encoder import public_vessel_encoder
 from shared.recipes.base import Progress
 from simulations.evaluation.asked import Asked, Counter
 from simulations.evaluation.cohorts import Patient
-from simulations.evaluation.vessels import PUBLIC, SYNTHETIC, public_patches, real_patches
+from simulations.evaluation.vessels import PAIRS_PER_PHANTOM, PUBLIC, SYNTHETIC, public_patches, real_patches
 
+FEWEST_CASES = FEWEST * PAIRS_PER_PHANTOM  # public phantoms give as many images, and must be enough, too
+ROUNDING = 1e-3  # by which a published image may leave [0, 1]
 MEASURES: dict[str, Callable[[Quality], Interval | None]] = {
     "FID to training patients": lambda row: row.fid_training,
     "FID to held-out patients": lambda row: row.fid_held_out,
@@ -44,12 +46,12 @@ def evaluate_quality(
     if min(len(real), len(held_out)) < FEWEST:
         msg = f"{len(real)} training and {len(held_out)} held-out patients: image quality needs {FEWEST} of each"
         raise UsageError(f"{msg}; give more, or leave image quality out with --quick")
-    rng = np.random.default_rng(asked.seed)
-    count = Counter(report, "image quality", 4 + len(asked.beside))
-    network = _network(asked)
-    count()
     kinds = {SYNTHETIC: _published(published), **{other.folder.name: _published(other) for other in asked.beside}}
     images, size = min(MOST_IMAGES, len(kinds[SYNTHETIC])), kinds[SYNTHETIC].images.shape[-1]
+    rng = np.random.default_rng(asked.seed)
+    count = Counter(report, "image quality", len(kinds) + 3)
+    network = _network(asked)
+    count()
     public = Population.of(public_patches(images, size, rng))
     training, others = (Population.of(real_patches(side, images, size, rng)) for side in (real, held_out))
     return assess({PUBLIC: public, **kinds}, training, others, network, asked.seed, count)
@@ -61,12 +63,16 @@ def _network(asked: Asked) -> FeatureNetwork:
 
 def _published(data_set: Published) -> Population:
     """Return the images of a data set in [-1, 1], one patient a case."""
-    population = Population.of(data_set.cases())
+    cases = data_set.cases()
+    if len(cases) < FEWEST_CASES:
+        msg = f"{data_set.folder}: {len(cases)} cases, where image quality needs {FEWEST_CASES}"
+        raise UsageError(f"{msg}; draw more with `willis sample`, or leave image quality out with --quick")
+    population = Population.of(cases)
     low, high = float(population.images[:, 0].min()), float(population.images[:, 0].max())
-    if low < 0 or high > 1:
+    if low < -ROUNDING or high > 1 + ROUNDING:
         msg = f"{data_set.folder}: images from {low:.3g} to {high:.3g}, where data sets have 0 to 1"
         raise UsageError(f"{msg}; scale them as the data set was published, or use --quick")
-    population.images[:, 0] = population.images[:, 0] * 2 - 1
+    population.images[:, 0] = np.clip(population.images[:, 0] * 2 - 1, -1, 1)
     return population
 
 
