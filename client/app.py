@@ -118,7 +118,7 @@ def _enrol(site: Site, message: Message) -> Answer:
 def _reserve(site: Site, message: Message) -> Answer:
     request = unpack(message.content, ReserveRequest)
     run = request.run
-    recipe = load(run.recipe, run.variant, run.preset)
+    recipe = load(run.recipe, run.variant, run.preset, settings=run.settings)
     return EventReply(signed=site.reserve(run, site.cohort(recipe.roles), resume=request.resume)), {}
 
 
@@ -173,7 +173,8 @@ def _update(site: Site, request: TrainRequest, sent: Arrays, noise_seed: int | N
 def _compute(
     site: Site, run: Run, round_: int, sent: Arrays, optimizer_state: Arrays, noise_seed: int | None
 ) -> tuple[Arrays, Arrays]:
-    recipe = load(run.recipe, run.variant, run.preset, private=run.spending.is_private)
+    private = run.spending.is_private
+    recipe = load(run.recipe, run.variant, run.preset, private=private, settings=run.settings)
     model = _networks(recipe, run)
     if set(sent) != set(sent_to_sites(recipe, model)):
         raise ProtocolError("the model has other parts than the recipe's sites read")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shared.canonical import canonical, digest
+from shared.device import Arithmetic, device, home, placed
 from shared.errors import ProtocolError
 from shared.ledger.events import Run
 from shared.optimizer_state import load_state, save_state
@@ -83,7 +84,9 @@ def train_round(
     if isinstance(phase, ReleasePhase):
         arrays, executed = _release(phase, site)
         return arrays, {}, executed
-    return _descend(phase, site, optimizer_state)
+    arithmetic = Arithmetic(device(), recipe.schedule.mixed_precision)
+    placed(networks, arithmetic.where)  # for gradients only: statistics are computed where records lie
+    return _descend(phase, site, optimizer_state, arithmetic)
 
 
 @dataclass(frozen=True)
@@ -130,47 +133,64 @@ def _release(phase: ReleasePhase, site: _Site) -> tuple[Arrays, Executed]:
 
 
 def _descend(
-    phase: GradientPhase, site: _Site, optimizer_state: Mapping[str, Tensor]
+    phase: GradientPhase, site: _Site, optimizer_state: Mapping[str, Tensor], arithmetic: Arithmetic
 ) -> tuple[Arrays, Arrays, Executed]:
     base = phase.optimizer([p for name in phase.moves for p in site.model[name].parameters()])
     load_state(base, optimizer_state)
-    optimizer, private_step, fakes = (_by_patch if phase.unit is Unit.PATCH else _by_patient)(phase, site, base)
+    optimizer, private_step, fakes = (_by_patch if phase.unit is Unit.PATCH else _by_patient)(
+        phase, site, base, arithmetic
+    )
     free = site.stream("free")
     for step in range(site.run.steps_per_round):
         site.clock.tick()
-        private_step(step, phase.public_loss(site.model, fakes, free))
+        with arithmetic.precision():
+            public = phase.public_loss(site.model, fakes, free)
+        private_step(step, None if public is None else public * arithmetic.loss_scale)
         phase.project(site.model)
-    return state_of(site.model, phase.moves), save_state(base), optimizer.executed()
+    return home(state_of(site.model, phase.moves)), save_state(base), optimizer.executed()
 
 
 PrivateStep = Callable[[int, Tensor | None], None]  # number of the step, loss that reads nobody
 
 
-def _by_patient(phase: GradientPhase, site: _Site, base: Optimizer) -> tuple[PrivateOptimizer, PrivateStep, int]:
+def _by_patient(
+    phase: GradientPhase, site: _Site, base: Optimizer, arithmetic: Arithmetic
+) -> tuple[PrivateOptimizer, PrivateStep, int]:
     """Return the optimiser, its step, and how many fakes go with one."""
     ids, count = list(site.patients), site.run.records_per_patient
-    optimizer = PatientOptimizer(base, site.sums(len(ids)))
+    optimizer = PatientOptimizer(base, site.sums(len(ids)), loss_scale=arithmetic.loss_scale)
 
     def private_step(step: int, public_loss: Tensor | None) -> None:
         def loss_of(index: int) -> Tensor:
             own = site.stream("patient", step, ids[index])
-            return phase.patient_loss(site.model, site.patients[ids[index]].draw(count, own), own)
+            records = site.patients[ids[index]].draw(count, own).to(arithmetic.where)
+            with arithmetic.precision():
+                return phase.patient_loss(site.model, records, own) * arithmetic.loss_scale
 
         optimizer.private_step(loss_of, public_loss)
 
     return optimizer, private_step, max(1, round(optimizer.expected)) * count
 
 
-def _by_patch(phase: GradientPhase, site: _Site, base: Optimizer) -> tuple[PrivateOptimizer, PrivateStep, int]:
+def _by_patch(
+    phase: GradientPhase, site: _Site, base: Optimizer, arithmetic: Arithmetic
+) -> tuple[PrivateOptimizer, PrivateStep, int]:
     """Return what `_by_patient` does; how many patches there really are is not public, N·K is."""
     patches = PooledPatches(list(site.patients.values()))
     sums, nominal = site.sums(len(patches)), len(site.patients) * site.run.records_per_patient
     networks = [site.model[name] for name in phase.moves]
-    optimizer = PatchOptimizer(base, networks, sums, expected=sums.sampling_rate * nominal)
+    expected = sums.sampling_rate * nominal
+    optimizer = PatchOptimizer(base, networks, sums, expected=expected, loss_scale=arithmetic.loss_scale)
 
     def private_step(step: int, public_loss: Tensor | None) -> None:
         own = site.stream("patches", step)
-        optimizer.private_step(lambda n: phase.patient_loss(site.model, patches.take(n), own), public_loss)
+
+        def loss_of(numbers: Drawn) -> Tensor:
+            records = patches.take(numbers).to(arithmetic.where)
+            with arithmetic.precision():
+                return phase.patient_loss(site.model, records, own) * arithmetic.loss_scale
+
+        optimizer.private_step(loss_of, public_loss)
 
     return optimizer, private_step, max(1, round(optimizer.expected))
 

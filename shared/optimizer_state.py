@@ -10,7 +10,11 @@ from torch.optim import Optimizer
 def save_state(optimizer: Optimizer | None) -> dict[str, Tensor]:
     """Return the optimiser's tensors, named `<parameter index>/<field>`; empty for None."""
     state = optimizer.state_dict()["state"] if optimizer else {}
-    return {f"{i}/{key}": torch.as_tensor(v) for i, fields in state.items() for key, v in fields.items()}
+    return {
+        f"{i}/{key}": torch.as_tensor(v).cpu().contiguous()
+        for i, fields in state.items()
+        for key, v in fields.items()
+    }
 
 
 def load_state(optimizer: Optimizer | None, arrays: Mapping[str, Tensor]) -> None:

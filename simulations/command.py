@@ -14,6 +14,7 @@ The coordinator's key and the ledger of all runs are in DIR/.federation.
 Examples:
   willis simulate run --recipe vessels-2d --cohorts cohorts --epsilon 8 --delta 1e-5 --seed 1
   willis simulate run --recipe lesions-3d --cohorts cohorts --epsilon 8 --rounds 40 --seed 1
+  willis simulate run --recipe vessels-2d --variant private --set steps=50 --cohorts cohorts --epsilon 8
   willis simulate run --resume
 """
 
@@ -28,6 +29,13 @@ Examples:
     help="Folder of the hospitals' folders.",
 )
 @click.option("--preset", default="small", show_default=True, help="small: a laptop; paper: the paper's sizes.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the recipe in place of its default; an unknown name lists those there are. Repeatable.",
+)
 @click.option(
     "--epsilon",
     type=float,
@@ -66,6 +74,7 @@ def simulate(
     variant: str | None,
     cohorts: Path | None,
     preset: str,
+    settings: tuple[str, ...],
     epsilon: float | None,
     delta: float | None,
     overlap: int | None,
@@ -82,6 +91,7 @@ def simulate(
 
     Leaves OUT/ledger, OUT/checkpoints, OUT/dataset and OUT/report/{report.json,index.html}.
     """
+    from shared.recipes.settings import parse
     from simulations.federation import Asked, resume_run, start_run
 
     if resume:
@@ -93,6 +103,7 @@ def simulate(
         recipe,
         variant,
         preset,
+        parse(settings),
         epsilon,
         delta,
         rounds,

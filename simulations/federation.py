@@ -1,7 +1,7 @@
 """A simulated federation from start to data set: check the cohorts, run the engine, publish, report."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from shared.privacy.events import NoiseSource
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import Progress, Recipe
 from shared.recipes.catalogue import load
+from shared.recipes.settings import Setting
 from simulations.bars import bars
 from simulations.engines import Engine, run_engine
 
@@ -57,6 +58,7 @@ class Asked:
     recipe: str
     variant: str | None
     preset: str
+    settings: Mapping[str, Setting]
     epsilon: float | None
     delta: float | None  # None: the federation's
     rounds: int | None
@@ -80,7 +82,8 @@ def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine, initial: b
 
     `initial` are weights to start from (safetensors), which a query scores.
     """
-    recipe = load(asked.recipe, asked.variant, asked.preset, private=asked.epsilon is not None)
+    private = asked.epsilon is not None
+    recipe = load(asked.recipe, asked.variant, asked.preset, private=private, settings=asked.settings)
     folder = RunFolder(out)
     _check_empty(out)
     sites = find_sites(cohorts)
@@ -185,6 +188,7 @@ def _job(asked: Asked, recipe: Recipe, sites: int, delta: float, initial: str) -
         recipe=recipe.name,
         variant=recipe.variant,
         preset=recipe.preset,
+        settings=recipe.schedule.only(asked.settings),
         epsilon=asked.epsilon,
         delta=delta,
         rounds=asked.rounds or recipe.schedule.rounds,

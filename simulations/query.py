@@ -58,6 +58,7 @@ def query(
         recipe="query-dice",
         variant=None,
         preset=preset,
+        settings={},
         epsilon=epsilon,
         delta=delta,
         rounds=None,

@@ -95,8 +95,8 @@ Volumes: {", ".join(shapes)} voxels. Each case has:
 ## How it was made
 
 {sites} sites that declared {patients} patients together trained one generator without their images leaving
-them: recipe `{run.recipe}`, variant `{run.variant}`, preset `{run.preset}`, {len(view.rounds)} rounds of
-{run.steps_per_round} private steps. Before any patient, the generator had seen: {pretraining(view)}.
+them: {run.system}; {len(view.rounds)} rounds of {run.steps_per_round} private steps. Before any patient, the
+generator had seen: {pretraining(view)}.
 Labels are made together with the images by the same generator; nobody has corrected them by hand.
 """
 

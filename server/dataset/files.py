@@ -52,7 +52,7 @@ def description(view: RunView, checkpoint: Checkpoint) -> dict[str, Json]:
     """Return dataset_description.json; `Synthetic` and `DifferentialPrivacy` are Willis' own keys."""
     run = view.run
     kind = "Synthetic" if kind_of(view) == "release" else "SIMULATION, not a release: synthetic"
-    about = f"run {run.run}: recipe {run.recipe}, variant {run.variant}, preset {run.preset}"
+    about = f"run {run.run}: {run.system}"
     return {
         "Name": f"{kind} {run.recipe} (Willis run {run.run[:12]})",
         "BIDSVersion": BIDS_VERSION,

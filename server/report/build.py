@@ -120,6 +120,7 @@ def _run(seen: RunView) -> dict[str, Json]:
         "recipe": run.recipe,
         "variant": run.variant,
         "preset": run.preset,
+        "settings": run.settings_in_words,
         "rounds_planned": run.rounds,
         "rounds_done": len(seen.rounds),
         "steps_per_round": run.steps_per_round,

@@ -114,7 +114,7 @@ def _definitions() -> dict[str, Schema]:
 
 
 def _run() -> Schema:
-    texts = ("id", "recipe", "variant", "preset", "noise_in_words", "pretrained_on", "code")
+    texts = ("id", "recipe", "variant", "preset", "settings", "noise_in_words", "pretrained_on", "code")
     wholes = ("rounds_planned", "rounds_done", "steps_per_round", "records_per_patient")
     return record(
         **{name: TEXT for name in texts},

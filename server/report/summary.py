@@ -26,12 +26,11 @@ def summary(view: RunView, groups: Sequence[tuple[list[str], Account]]) -> list[
 
 def _who(view: RunView) -> str:
     run, patients = view.run, sum(view.enrolled[site].patients for site in view.reserves)
-    plan = f"recipe {run.recipe}, variant {run.variant}, preset {run.preset}"
     done = f"{len(view.rounds)} of {run.rounds} planned rounds"
     if not view.reserves:
-        return f"No site set budget aside for this run ({plan})."
+        return f"No site set budget aside for this run ({run.system})."
     sites = _count(len(view.reserves), "site")
-    return f"{sites} with {patients} declared patients took part ({plan}; {done})."
+    return f"{sites} with {patients} declared patients took part ({run.system}; {done})."
 
 
 def _costs(site: str, mine: Account) -> list[Json]:

@@ -14,7 +14,8 @@ TEMPLATE = """<!doctype html>
 <body>
 <main>
 <h1>Privacy budget: {{ headline[0] }}<small>{{ headline[1] }}</small></h1>
-<p class="lead">Run <code>{{ r.run.id }}</code> · {{ r.run.recipe }}, {{ r.run.variant }}, {{ r.run.preset }} ·
+<p class="lead">Run <code>{{ r.run.id }}</code> · {{ r.run.recipe }}, {{ r.run.variant }}, {{ r.run.preset }}
+{% if r.run.settings %}({{ r.run.settings }}){% endif %} ·
 {{ r.status.name }}</p>
 {% for warning in r.warnings %}
 <p class="alarm" role="alert">{{ warning }}</p>

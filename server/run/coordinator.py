@@ -17,9 +17,11 @@ from server.ledger.recorder import Recorder
 from server.run.agreement import enrol, reserve, settle
 from server.run.checkpoint import Checkpoint, latest, save_checkpoint
 from server.run.folder import RunFolder
+from server.run.job import Job
 from server.run.planning import plan
 from server.run.rounds import Rounds, use_cores
 from server.run.witnesses import witness
+from shared.device import device, home, placed
 from shared.errors import UsageError, WillisError
 from shared.ledger.events import Round, Run
 from shared.optimizer_state import load_state, save_state
@@ -37,7 +39,7 @@ def conduct(grid: Grid, folder: RunFolder, progress: Progress) -> None:
         WillisError: one of its kinds, with the remedy; everything written stays, and the run can be resumed.
     """
     job = folder.job()
-    recipe = load(job.recipe, job.variant, job.preset, private=job.epsilon is not None)
+    recipe = recipe_of(job)
     started = folder.plan_file.exists()
     ledger = folder.home.open_ledger()
     record = Recorder(ledger, folder.home.identity)
@@ -72,6 +74,11 @@ def conduct(grid: Grid, folder: RunFolder, progress: Progress) -> None:
         ledger.close()
 
 
+def recipe_of(job: Job) -> Recipe:
+    """Return the recipe a job asks for."""
+    return load(job.recipe, job.variant, job.preset, private=job.epsilon is not None, settings=job.settings)
+
+
 def load_model(folder: RunFolder) -> tuple[Recipe, nn.ModuleDict, Run]:
     """Return the networks of a finished run, ready to sample from.
 
@@ -79,7 +86,7 @@ def load_model(folder: RunFolder) -> tuple[Recipe, nn.ModuleDict, Run]:
         UsageError: the run has rounds left.
     """
     job = folder.job()
-    recipe = load(job.recipe, job.variant, job.preset)
+    recipe = recipe_of(job)
     run = folder.plan()
     state = latest(folder.checkpoints)
     if state.round < run.rounds:
@@ -104,7 +111,7 @@ def _open_state(
     pretrain: bool,
 ) -> tuple[nn.ModuleDict, Optimizer | None, int]:
     """Return model, optimiser and rounds done: from the last checkpoint, or fresh."""
-    model = recipe.build(run.public_seed)
+    model = placed(recipe.build(run.public_seed), device())
     optimizer = recipe.coordinator_optimizer(model)
     last = _last(folder)
     if last is not None:
@@ -122,7 +129,7 @@ def _open_state(
 
 
 def _state(model: nn.ModuleDict, optimizer: Optimizer | None) -> Arrays:
-    arrays = {_MODEL + name: value for name, value in model.state_dict().items()}
+    arrays = {_MODEL + name: value for name, value in home(model.state_dict()).items()}
     return arrays | {_OPTIMIZER + name: value for name, value in save_state(optimizer).items()}
 
 

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.privacy.events import NoiseSource
+from shared.recipes.settings import Setting
 
 
 class Job(BaseModel):
@@ -12,6 +13,7 @@ class Job(BaseModel):
     recipe: str
     variant: str
     preset: str
+    settings: dict[str, Setting] = {}  # of the recipe, where not its defaults
     epsilon: float | None = Field(gt=0)  # None: non-private, unsafe by name
     delta: float = Field(gt=0, lt=1)
     rounds: int = Field(ge=1)

@@ -28,6 +28,7 @@ def plan(job: Job, recipe: Recipe, enrolled: Sequence[Enrol]) -> Run:
         recipe=job.recipe,
         variant=job.variant,
         preset=job.preset,
+        settings=job.settings,
         rounds=job.rounds,
         steps_per_round=schedule.steps,
         sampling_rate=schedule.sampling_rate,

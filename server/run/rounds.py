@@ -19,6 +19,7 @@ from server.run.agreement import Member
 from server.run.averaging import StreamedAverage
 from server.run.exchange import ask
 from server.run.gate import Expected, check, quorum
+from shared.device import home
 from shared.errors import ProtocolError, QuorumError
 from shared.ledger.events import Refuse, Run
 from shared.messages import (
@@ -108,7 +109,7 @@ class Rounds:
         self, round_: int, shapes: Mapping[str, tuple[int, ...]]
     ) -> Iterator[tuple[Expected, Member, RecordDict | None]]:
         """Broadcast the model and yield each site's answer as it comes."""
-        sent = sent_to_sites(self._recipe, self._model)
+        sent = home(sent_to_sites(self._recipe, self._model))
         base, arrays = digest_tensors(sent), encode(sent)
         members = {m.node: m for m in self._members}
         expected = {

@@ -1,4 +1,6 @@
-"""The segmentation network that every kind of training data is judged by: one small 2D U-Net, one recipe.
+"""The segmentation network that every kind of training data is judged by: one small U-Net, one recipe.
+
+Patches train a 2D network, which goes through a head slice by slice; volumes train a 3D one.
 
 Nothing here is tuned to one kind of data: network, loss, steps, augmentation and threshold are constants,
 so that a difference in Dice comes from the training pairs. U-Net (Ronneberger et al., 2015), Dice + cross
@@ -26,24 +28,30 @@ from shared.imaging.scan import Volume
 CHANNELS = (8, 16, 32, 48, 64)
 STRIDES = (1, 2, 2, 2)  # the first level keeps full resolution: vessels are one or two pixels wide
 DIVISOR = math.prod(STRIDES)  # MONAI's UNet fails on edges that are not a multiple
-BATCH = 32
+BATCH = {2: 32, 3: 4}  # pairs an update, by dimensions: about as many voxels
 LEARNING_RATE = 3e-3
 OVERLAP = 0.25  # of neighbouring windows at inference
 _GLOBAL_GENERATOR = Lock()
 
 
-def build_network(seed: int) -> nn.Module:
-    """Return the untrained U-Net, (n, 1, i, j) -> logits (n, 1, i, j), 91,457 parameters."""
+def build_network(seed: int, dimensions: int = 2) -> nn.Module:
+    """Return the untrained U-Net, (n, 1, i, j[, k]) -> logits of that shape; 91,457 parameters in 2D."""
     with seeded(seed):
-        network = UNet(spatial_dims=2, in_channels=1, out_channels=1, channels=CHANNELS, strides=STRIDES)
+        network = UNet(dimensions, in_channels=1, out_channels=1, channels=CHANNELS, strides=STRIDES)
     assert isinstance(network, nn.Module)
     return network
 
 
-def train(pairs: Patches, steps: int, seed: int, on_step: Callable[[], object] = lambda: None) -> nn.Module:
-    """Return the network trained on pairs (n, 2, size, size): image, and label -1 or +1.
+def train(
+    pairs: Patches,
+    steps: int,
+    seed: int,
+    on_step: Callable[[], object] = lambda: None,
+    network: nn.Module | None = None,
+) -> nn.Module:
+    """Return the network trained on pairs (n, 2, size, size) or (n, 2, size, size, k): image, label -1 or +1.
 
-    Each of `steps` steps takes 32 pairs with replacement, each flipped and turned at random. The learning
+    Each of `steps` steps takes `BATCH` pairs with replacement, each flipped and turned at random. The learning
     rate falls to zero along a cosine, so that the last step, not a chosen one, is the result.
 
     Args:
@@ -51,20 +59,22 @@ def train(pairs: Patches, steps: int, seed: int, on_step: Callable[[], object] =
         steps: number of updates.
         seed: decides first weights, batches and augmentation.
         on_step: called after each step, for a progress bar.
+        network: one to go on training, as fine-tuning does; None for an untrained one.
 
     Raises:
-        UsageError: there are no pairs, they are not square or their size is not a multiple of 8, or no pair
-            has a vessel in it, which would teach the network to say nothing.
+        UsageError: there are no pairs, they are not square in-plane or an edge is not a multiple of 8, or no
+            pair has a vessel in it, which would teach the network to say nothing.
     """
     _check(pairs)
     generator = torch.Generator().manual_seed(seed)
-    network = build_network(seed)
+    dimensions = pairs.ndim - 2
+    network = build_network(seed, dimensions) if network is None else network.train()
     images, labels = torch.from_numpy(pairs[:, :1]), torch.from_numpy((pairs[:, 1:] > 0).astype(np.float32))
     loss = DiceCELoss(sigmoid=True, batch=True)
     optimiser = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
-        chosen = torch.randint(len(images), (BATCH,), generator=generator)
+        chosen = torch.randint(len(images), (BATCH[dimensions],), generator=generator)
         batch = _turned(torch.cat([images[chosen], labels[chosen]], dim=1), generator)
         optimiser.zero_grad()
         loss(network(standardise(batch[:, :1])), batch[:, 1:]).backward()
@@ -75,45 +85,48 @@ def train(pairs: Patches, steps: int, seed: int, on_step: Callable[[], object] =
 
 
 @torch.no_grad()
-def segment(network: nn.Module, angiogram: Volume, size: int) -> Mask:
+def segment(network: nn.Module, angiogram: Volume, window: tuple[int, ...]) -> Mask:
     """Return the vessels (i, j, k) the network finds in an angiogram (i, j, k) of arbitrary units.
 
-    Whole axial slices are covered by overlapping windows of the size the network was trained on, each
-    standardised as in training; where windows overlap their logits are averaged.
+    The angiogram is covered by overlapping windows of the size the network was trained on, (i, j) in whole
+    axial slices or (i, j, k), each standardised as in training; where windows overlap their logits are averaged.
     """
-    slices = torch.from_numpy(np.ascontiguousarray(scale_per_image(angiogram).transpose(2, 0, 1)[:, None]))
+    scaled = torch.from_numpy(scale_per_image(angiogram))[None, None]
+    flat = len(window) == 2
     logits = sliding_window_inference(
-        slices,
-        (size, size),
-        sw_batch_size=64,
+        scaled[0].permute(3, 0, 1, 2).contiguous() if flat else scaled,
+        window,
+        sw_batch_size=2 * BATCH[len(window)],
         predictor=lambda windows: network(standardise(windows)),
         overlap=OVERLAP,
         mode="gaussian",
         cval=-1.0,
     )
     assert isinstance(logits, Tensor)
-    return np.asarray(logits[:, 0].numpy() > 0).transpose(1, 2, 0)
+    found = logits[:, 0].permute(1, 2, 0) if flat else logits[0, 0]
+    return np.asarray(found.numpy() > 0)
 
 
 def standardise(images: Tensor) -> Tensor:
-    """Return images (n, 1, i, j), each with zero mean and unit variance; a constant one becomes zeros."""
-    centred = images - images.mean(dim=(2, 3), keepdim=True)
-    return centred / centred.square().mean(dim=(2, 3), keepdim=True).sqrt().clamp_min(1e-3)
+    """Return images (n, 1, i, j[, k]), each with zero mean and unit variance; a constant one becomes zeros."""
+    axes = tuple(range(2, images.ndim))
+    centred = images - images.mean(dim=axes, keepdim=True)
+    return centred / centred.square().mean(dim=axes, keepdim=True).sqrt().clamp_min(1e-3)
 
 
 def _check(pairs: Patches) -> None:
-    if pairs.ndim != 4 or len(pairs) == 0 or pairs.shape[1] != 2 or pairs.shape[2] != pairs.shape[3]:
-        raise UsageError(f"training pairs of shape {pairs.shape}: (n, 2, size, size) with n > 0 is needed")
-    if pairs.shape[2] % DIVISOR:
-        raise UsageError(f"training pairs of {pairs.shape[2]} pixels: the edge must be a multiple of {DIVISOR}")
+    if pairs.ndim not in (4, 5) or len(pairs) == 0 or pairs.shape[1] != 2 or pairs.shape[2] != pairs.shape[3]:
+        raise UsageError(f"training pairs of shape {pairs.shape}: (n, 2, size, size[, k]) with n > 0 is needed")
+    if any(edge % DIVISOR for edge in pairs.shape[2:]):
+        raise UsageError(f"training pairs of {pairs.shape[2:]} voxels: edges must be multiples of {DIVISOR}")
     if not (pairs[:, 1] > 0).any():
         raise UsageError(f"none of the {len(pairs)} training pairs has a labelled vessel; look at the labels")
 
 
 def _turned(batch: Tensor, generator: torch.Generator) -> Tensor:
-    """Return the batch (n, channels, size, size), each pair flipped or not and turned by 0 to 3 quarters."""
-    flips = torch.rand(len(batch), 1, 1, 1, generator=generator) < 0.5
-    batch = torch.where(flips, batch.flip(-1), batch)
+    """Return the batch, each pair flipped or not along j and turned in-plane by 0 to 3 quarters."""
+    flips = torch.rand(len(batch), generator=generator) < 0.5
+    batch = torch.where(flips.view(-1, *(1,) * (batch.ndim - 1)), batch.flip(3), batch)
     turns = torch.randint(4, (len(batch),), generator=generator)
     return torch.stack([torch.rot90(pair, int(turn), (1, 2)) for pair, turn in zip(batch, turns, strict=True)])
 

@@ -28,7 +28,7 @@ NEEDED = (Role.ANGIO, Role.VESSELS, Role.BRAIN)
 JUDGING = "held-out patients"
 
 Measures = tuple[float, float, float]  # Dice, 95HD in mm, bAHD in mm
-Source = Callable[[int], Patches]  # seed -> pairs (n, 2, size, size); a fixed data set ignores the seed
+Source = Callable[[int], Patches]  # seed -> pairs (n, 2, i, j[, k]); a fixed data set ignores the seed
 
 
 class Tissue(StrEnum):
@@ -149,15 +149,15 @@ def _row(
 
 @dataclass(frozen=True)
 class Judge:
-    """A trained network, with the number and the edge of the patches it was trained on."""
+    """A trained network, with the number and the edges of the patches it was trained on."""
 
     network: nn.Module
     pairs: int
-    size: int
+    window: tuple[int, ...]
 
     def measures(self, scans: Sequence[Scan], tissue: Tissue) -> Measures:
         """Return Dice (all sessions pooled), 95HD and bAHD in mm (mean over sessions) of one patient."""
-        found = [segment(self.network, scan.volumes[Role.ANGIO], self.size) for scan in scans]
+        found = [segment(self.network, scan.volumes[Role.ANGIO], self.window) for scan in scans]
         truths = [scan.volumes[Role.VESSELS] > 0 for scan in scans]
         brains = [scan.volumes[Role.BRAIN] > 0 for scan in scans]
         insides = brains if tissue is Tissue.INTRACRANIAL else [np.ones_like(brain) for brain in brains]
@@ -171,7 +171,7 @@ class Judge:
 
 def _judge(source: Source, steps: int, seed: int, on_step: Callable[[], object]) -> Judge:
     pairs = source(seed)
-    return Judge(train(pairs, steps, seed, on_step), len(pairs), pairs.shape[-1])
+    return Judge(train(pairs, steps, seed, on_step), len(pairs), pairs.shape[2:])
 
 
 def _difference(table: Scores, yardstick: Scores | None, seed: int) -> Interval | None:

@@ -1,10 +1,11 @@
 """Axial patches of one patient: half centred on arteries, half anywhere in the brain (Kossen et al., 2021).
 
 A patch is (2, size, size) over (channel, i, j): channel 0 is the image in [-1, 1], channel 1 the label, -1
-or +1. A patch of even size has its centre at index size // 2.
+or +1. A patch of even size has its centre at index size // 2. Patches in 3D are in `shared.imaging.patches_3d`.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,20 @@ from numpy.typing import NDArray
 from shared.imaging.intensity import scale_per_image
 from shared.imaging.scan import Role, Scan
 
-Patches = NDArray[np.float32]  # (patches, 2, size, size)
+Patches = NDArray[np.float32]  # (patches, 2, size, size), or (patches, 2, i, j, k)
 Indices = NDArray[np.intp]
+
+
+class Sampler(Protocol):
+    """Patches of one scan, cropped when asked for."""
+
+    def __len__(self) -> int:
+        """Return the number of patches."""
+        ...
+
+    def crop(self, indices: Indices) -> Patches:
+        """Return the patches with these numbers."""
+        ...
 
 
 class PatchSampler:
@@ -60,9 +73,9 @@ class PatchSampler:
 class PatchPool:
     """All patches of one patient, over all sessions."""
 
-    def __init__(self, samplers: Sequence[PatchSampler], size: int) -> None:
-        """Join the samplers of a patient's sessions; `size` is the edge of a patch in voxels."""
-        self.size = size
+    def __init__(self, samplers: Sequence[Sampler], shape: tuple[int, ...]) -> None:
+        """Join the samplers of a patient's sessions; `shape` has a patch's edges in voxels."""
+        self.shape = shape
         self._samplers = tuple(samplers)
         self._starts = np.cumsum([0, *(len(sampler) for sampler in self._samplers)])
 
@@ -71,8 +84,8 @@ class PatchPool:
         return int(self._starts[-1])
 
     def crop(self, indices: Indices) -> Patches:
-        """Return the patches (n, 2, size, size) with these numbers, in their order."""
-        patches = np.empty((len(indices), 2, self.size, self.size), dtype=np.float32)
+        """Return the patches (n, 2, *shape) with these numbers, in their order."""
+        patches = np.empty((len(indices), 2, *self.shape), dtype=np.float32)
         session = np.searchsorted(self._starts, indices, side="right") - 1
         for number, sampler in enumerate(self._samplers):
             chosen = session == number
@@ -80,12 +93,12 @@ class PatchPool:
         return patches
 
     def draw(self, k: int, rng: np.random.Generator) -> Patches:
-        """Return `k` patches (k, 2, size, size): distinct while there are enough, else as even as can be.
+        """Return `k` patches (k, 2, *shape): distinct while there are enough, else as even as can be.
 
         A patient without patches gives blank ones (-1), so that no patient can be told by a refusal.
         """
         if not len(self):
-            return np.full((k, 2, self.size, self.size), -1.0, dtype=np.float32)
+            return np.full((k, 2, *self.shape), -1.0, dtype=np.float32)
         rounds = [rng.permutation(len(self)) for _ in range(-(-k // len(self)))]
         return self.crop(np.concatenate([*rounds, np.empty(0, np.intp)])[:k].astype(np.intp))
 
@@ -95,8 +108,13 @@ def patient_patches(scans: Sequence[Scan], size: int, count: int, rng: np.random
 
     A session that has fewer is not made up for by the others, so the pool may be smaller than `count`.
     """
-    shares = [len(part) for part in np.array_split(np.arange(count), len(scans))] if scans else []
-    return PatchPool([PatchSampler(scan, size, n, rng) for scan, n in zip(scans, shares, strict=True)], size)
+    shared = zip(scans, shares(count, len(scans)), strict=True)
+    return PatchPool([PatchSampler(scan, size, n, rng) for scan, n in shared], (size, size))
+
+
+def shares(count: int, sessions: int) -> list[int]:
+    """Return how many of `count` patches each session gives: as evenly as can be, none for no sessions."""
+    return [len(part) for part in np.array_split(np.arange(count), sessions)] if sessions else []
 
 
 def _padding(edge: int, size: int) -> tuple[int, int]:

@@ -53,6 +53,7 @@ class Run(_Frozen):
     recipe: str
     variant: str
     preset: str
+    settings: dict[str, bool | int | float | str] = {}  # of the recipe, where not its defaults
     rounds: int = Field(ge=1)
     steps_per_round: int = Field(ge=1)
     sampling_rate: float = Field(gt=0, le=1)
@@ -82,6 +83,17 @@ class Run(_Frozen):
             if self.clip_norm is None:
                 raise ValueError("a private run must clip")
         return self
+
+    @property
+    def settings_in_words(self) -> str:
+        """What was chosen in place of the recipe's defaults; "" if nothing."""
+        return ", ".join(f"{name} = {self.settings[name]}" for name in sorted(self.settings))
+
+    @property
+    def system(self) -> str:
+        """What was trained, in words."""
+        changed = f", with {self.settings_in_words}" if self.settings else ""
+        return f"recipe {self.recipe}, variant {self.variant}, preset {self.preset}{changed}"
 
     @property
     def is_query(self) -> bool:

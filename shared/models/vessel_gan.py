@@ -1,17 +1,21 @@
-"""Generator and critic of 2D vessel patches with labels (Kossen et al., 2022: DP-WGAN).
+"""Generators and critics of 2D vessel patches with labels (Kossen et al., 2021 and 2022).
 
-Convolutions of kernel 4 and stride 2 throughout; two channels, image and label, both in [-1, 1]. In place of
-the paper's batch norm the generator has group norm, the critic instance norm without affine weights: no
-statistic is shared between records or kept.
+Convolutions of one kernel and stride 2 throughout; two channels, image and label, both in [-1, 1]. The 2021
+networks (WGAN-GP, WGAN-GP-SN) have kernel 5 and normalise every critic layer but the score; the 2022 network
+(DP-WGAN) has kernel 4 and leaves the first layer as it is, for intensities matter. For what stands in the
+place of batch norm see `shared.models.layers`; the DCGAN's discriminator is `shared.models.vessel_discriminator`.
+
+The 2021 paper writes of 100 latent numbers for all three; its code has 100 for the DCGAN and 128 for the others.
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-SLOPE = 0.2
+from shared.models.layers import CriticNorm, downward, group_norm, latents
+
 CHANNELS = 2  # image, label
 
 
@@ -22,10 +26,25 @@ class VesselGanSize:
     latent: int
     widths: tuple[int, ...]
     seed: int  # edge of the innermost map: patch = seed · 2^len(widths)
+    kernel: int = 4
+    critic_norm: CriticNorm = CriticNorm.INSTANCE
+    first_norm: bool = False  # whether the critic's first layer is normalised too
+
+    @property
+    def padding(self) -> int:
+        """Padding with which a convolution halves an edge, and a transposed one doubles it."""
+        return (self.kernel - 1) // 2
 
 
-PAPER = VesselGanSize(latent=128, widths=(1536, 768, 384, 192, 96), seed=3)  # 96 x 96
-SMALL = VesselGanSize(latent=32, widths=(128, 64, 32, 16), seed=4)  # 64 x 64
+_WIDE, _NARROW = (1536, 768, 384, 192, 96), (128, 64, 32, 16)
+PAPER = VesselGanSize(latent=128, widths=_WIDE, seed=3)  # 96 x 96, DP-WGAN
+SMALL = VesselGanSize(latent=32, widths=_NARROW, seed=4)  # 64 x 64
+GP_PAPER = replace(PAPER, kernel=5, first_norm=True)
+GP_SMALL = replace(SMALL, kernel=5, first_norm=True)
+SN_PAPER = replace(GP_PAPER, critic_norm=CriticNorm.SPECTRAL)
+SN_SMALL = replace(GP_SMALL, critic_norm=CriticNorm.SPECTRAL)
+DC_PAPER = replace(GP_PAPER, latent=100)
+DC_SMALL = GP_SMALL
 
 
 class VesselGenerator(nn.Module):
@@ -34,10 +53,10 @@ class VesselGenerator(nn.Module):
     def __init__(self, size: VesselGanSize) -> None:
         super().__init__()
         self.latent = size.latent
-        layers: list[nn.Module] = [_first(size), _norm(size.widths[0]), nn.ReLU()]
+        layers: list[nn.Module] = [_first(size), group_norm(size.widths[0]), nn.ReLU()]
         for a, b in itertools.pairwise(size.widths):
-            layers += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), _norm(b), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(size.widths[-1], CHANNELS, 4, 2, 1, bias=False), nn.Tanh()]
+            layers += [_doubling(size, a, b), group_norm(b), nn.ReLU()]
+        layers += [_doubling(size, size.widths[-1], CHANNELS), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, latent: Tensor) -> Tensor:
@@ -47,23 +66,18 @@ class VesselGenerator(nn.Module):
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """Return n patches (n, 2, edge, edge) from latent noise drawn with the given generator."""
-        latent = torch.randn(n, self.latent, generator=generator)
-        patches: Tensor = self(latent.to(next(self.parameters()).device))
+        patches: Tensor = self(latents(n, self, self.latent, generator))
         return patches
 
 
 class VesselCritic(nn.Module):
-    """Image and label to a score."""
+    """Image and label to a score. The last convolution has no norm, spectral neither."""
 
     def __init__(self, size: VesselGanSize) -> None:
         super().__init__()
-        widths = (CHANNELS, *reversed(size.widths))
-        layers: list[nn.Module] = []
-        for depth, (a, b) in enumerate(itertools.pairwise(widths)):
-            norm = [nn.InstanceNorm2d(b)] if depth else []  # not on the first layer: intensities matter
-            layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False), *norm, nn.LeakyReLU(SLOPE)]
-        stride, padding = _last(size)
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, stride, padding, bias=False))
+        stride, padding = (1, 0) if size.kernel == size.seed else (2, 1)
+        score = nn.Conv2d(size.widths[0], 1, size.kernel, stride, padding, bias=False)
+        self.layers = nn.Sequential(*_halvings(size), score)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Map patches (b, 2, edge, edge) to b scores, higher for what looks real."""
@@ -71,22 +85,22 @@ class VesselCritic(nn.Module):
         return score.flatten()
 
 
-def initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """Draw convolution weights from N(0, 0.05²), as the paper's code does; norms start at identity."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0.0, 0.05, generator=generator)
+def _halvings(size: VesselGanSize) -> list[nn.Sequential]:
+    """Return critic layers from the patch down to the innermost map, each halving the edge."""
+    layers = []
+    for depth, (a, b) in enumerate(itertools.pairwise((CHANNELS, *reversed(size.widths)))):
+        convolution = nn.Conv2d(a, b, size.kernel, 2, size.padding, bias=False)
+        layers.append(downward(convolution, size.critic_norm if depth or size.first_norm else None))
+    return layers
+
+
+def _doubling(size: VesselGanSize, channels_in: int, channels_out: int) -> nn.ConvTranspose2d:
+    odd = size.kernel % 2
+    return nn.ConvTranspose2d(channels_in, channels_out, size.kernel, 2, size.padding, odd, bias=False)
 
 
 def _first(size: VesselGanSize) -> nn.ConvTranspose2d:
-    if size.seed == 3:
-        return nn.ConvTranspose2d(size.latent, size.widths[0], 4, 2, 1, output_padding=1, bias=False)
-    return nn.ConvTranspose2d(size.latent, size.widths[0], 4, 1, 0, bias=False)
-
-
-def _last(size: VesselGanSize) -> tuple[int, int]:
-    return (2, 1) if size.seed == 3 else (1, 0)
-
-
-def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(min(32, channels), channels)
+    """Return the layer from one pixel to `seed` pixels a side; a stride of 2 is what lets torch add an odd one."""
+    odd = (size.kernel - size.seed) % 2
+    padding = (size.kernel - size.seed + odd) // 2
+    return nn.ConvTranspose2d(size.latent, size.widths[0], size.kernel, 1 + odd, padding, odd, bias=False)

@@ -65,7 +65,9 @@ class GaussianSum:
         """
         if not (clip_norm > 0 and noise_multiplier >= 0 and (noise_multiplier == 0 or clip_norm < math.inf)):
             raise ValueError(f"{clip_norm=}, {noise_multiplier=}: need clip_norm > 0, noise_multiplier >= 0")
-        self._sum = [torch.zeros(t.shape, dtype=torch.float64) for t in like]  # whole numbers of units
+        self._sum = [
+            torch.zeros(t.shape, dtype=torch.float64, device=t.device) for t in like
+        ]  # whole numbers of units
         self._unit = 0.0 if clip_norm == math.inf else 2.0 ** (math.frexp(clip_norm)[1] - _CLIP_BITS)
         self._clip_norm = clip_norm
         self._noise_std = 0.0 if noise_multiplier == 0 else noise_multiplier * clip_norm
@@ -109,12 +111,12 @@ class GaussianSum:
 
     def _noised(self, total: Tensor) -> Tensor:
         """Return one tensor of the sum with its noise, on the grid; piece by piece, so that memory stays small."""
-        released = torch.empty(total.shape)
+        released = torch.empty(total.shape, device=total.device)
         for exact, out in zip(_pieces(total), _pieces(released), strict=True):
             exact.mul_(self._unit or 1.0)
             if self._noise_std:
                 step = grid_step(self._noise_std)
-                exact.add_(self._randomness.gaussian(len(exact), self._noise_std))
+                exact.add_(self._randomness.gaussian(len(exact), self._noise_std).to(exact.device))
                 exact.div_(step).round_().mul_(step)
             out.copy_(exact)
         return released

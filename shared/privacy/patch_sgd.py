@@ -68,14 +68,20 @@ class PatchOptimizer(PrivateOptimizer):
     """Steps on patches."""
 
     def __init__(
-        self, optimizer: Optimizer, networks: Sequence[nn.Module], sums: PoissonSums, *, expected: float
+        self,
+        optimizer: Optimizer,
+        networks: Sequence[nn.Module],
+        sums: PoissonSums,
+        *,
+        expected: float,
+        loss_scale: float = 1.0,
     ) -> None:
         """Wrap `optimizer`, which moves the parameters of `networks`; see `PrivateOptimizer`.
 
         The units of `sums` are the patches there are, which is not public; `expected` is the number drawn if
         every patient gave its nominal number, which is.
         """
-        super().__init__(optimizer, sums, expected=expected)
+        super().__init__(optimizer, sums, expected=expected, loss_scale=loss_scale)
         self._networks = networks
 
     def private_step(self, patch_loss: PatchLoss, public_loss: Tensor | None = None) -> None:
@@ -90,7 +96,9 @@ class PatchOptimizer(PrivateOptimizer):
             try:
                 torch.autograd.grad(patch_loss(batch), self.params, allow_unused=True)
                 each = [getattr(p, "grad_sample", None) for p in self.params]
-                yield from ([None if g is None else g[row] for g in each] for row in range(len(batch)))
+                yield from (
+                    self.unscaled([None if g is None else g[row] for g in each]) for row in range(len(batch))
+                )
             finally:
                 for hook, network in zip(hooks, self._networks, strict=True):
                     hook.cleanup()

@@ -21,8 +21,19 @@ PatientLoss = Callable[[int], Tensor]  # index of a drawn patient -> scalar loss
 class PrivateOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus ships no types
     """Opacus' optimiser with its two private moves, clipping and noise, replaced by the door."""
 
-    def __init__(self, optimizer: Optimizer, sums: PoissonSums, *, expected: float | None = None) -> None:
-        """Wrap `optimizer`; `expected` is the public divisor of every sum, if it is not q · units."""
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        sums: PoissonSums,
+        *,
+        expected: float | None = None,
+        loss_scale: float = 1.0,
+    ) -> None:
+        """Wrap `optimizer`.
+
+        `expected` is the public divisor of every sum, if it is not q · units. Losses are given `loss_scale` times
+        too large, so that 16-bit gradients do not vanish; gradients are divided by it before they are clipped.
+        """
         self.expected = sums.expected if expected is None else expected
         super().__init__(
             optimizer,
@@ -32,10 +43,11 @@ class PrivateOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus ships no ty
             loss_reduction="mean",
         )
         self._sums = sums
+        self._loss_scale = loss_scale
 
     def step_with(self, vectors: Vectors, public_loss: Tensor | None) -> None:
         """Make one step on freshly drawn units; `public_loss` reads none and is added un-noised."""
-        free = _gradients(public_loss, self.params)  # first: what its graph holds is given back before the loop
+        free = self.gradients(public_loss)  # first: what its graph holds is given back before the loop
         for parameter, noisy in zip(self.params, self._sums.release(self.params, vectors), strict=True):
             parameter.grad = noisy
         self.scale_grad()
@@ -43,6 +55,18 @@ class PrivateOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus ships no ty
             if known is not None:
                 parameter.grad += known
         self.original_optimizer.step()
+
+    def gradients(self, loss: Tensor | None) -> Sequence[Tensor | None]:
+        """Return the gradients of a loss; None for parameters it does not reach."""
+        if loss is None:
+            return [None] * len(self.params)
+        return self.unscaled(torch.autograd.grad(loss, self.params, allow_unused=True))
+
+    def unscaled(self, gradients: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
+        """Return gradients of losses as they would be without the loss scale."""
+        if self._loss_scale == 1.0:
+            return gradients
+        return [None if g is None else g / self._loss_scale for g in gradients]
 
     @property
     def accumulated_iterations(self) -> int:
@@ -59,15 +83,4 @@ class PatientOptimizer(PrivateOptimizer):
 
     def private_step(self, patient_loss: PatientLoss, public_loss: Tensor | None = None) -> None:
         """Make one step on freshly drawn patients; `public_loss` reads no patient and is added un-noised."""
-        self.step_with(
-            lambda drawn: (
-                torch.autograd.grad(patient_loss(int(index)), self.params, allow_unused=True) for index in drawn
-            ),
-            public_loss,
-        )
-
-
-def _gradients(loss: Tensor | None, params: Sequence[Tensor]) -> Sequence[Tensor | None]:
-    if loss is None:
-        return [None] * len(params)
-    return torch.autograd.grad(loss, params, allow_unused=True)
+        self.step_with(lambda drawn: (self.gradients(patient_loss(int(index))) for index in drawn), public_loss)

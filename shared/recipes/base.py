@@ -6,6 +6,8 @@ them: the place where code runs is what keeps the two apart. Site phases come in
   * `GradientPhase`: per-patient losses; patient SGD takes their gradients through the door;
   * `ReleasePhase`: one bounded vector a patient, through the same door.
 
+What of a recipe may be chosen for a run is its `Schedule` (`shared.recipes.settings`).
+
 A phase whose unit is the patch is there to reproduce papers; its results cannot be published.
 
 What the coordinator does with the results (a generator's steps against an averaged critic, calibration of a
@@ -14,7 +16,7 @@ simulator, sampling) is post-processing and free.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Protocol
 
 import torch
@@ -23,8 +25,10 @@ from torch.optim import Optimizer
 
 from shared.imaging.scan import Role, Scan
 from shared.privacy.events import Unit
+from shared.recipes.settings import Schedule, Setting
 
 Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
+NONE: Mapping[str, Setting] = MappingProxyType({})
 Arrays = dict[str, Tensor]  # named as in the model's state_dict
 
 
@@ -37,18 +41,6 @@ class Records(Protocol):
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Return (count, channels, ...) float32 records drawn at random."""
         ...
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How a site phase spends its budget. Everything here is public knowledge and in the ledger."""
-
-    rounds: int  # default number of rounds; a run may choose another
-    steps: int  # private steps a round
-    sampling_rate: float  # chance q of each patient to take part in a step
-    clip_norm: float  # C, the most one patient moves a sum
-    records: int  # K, records of a drawn patient that its gradient averages over; if the unit is the patch,
-    # how many patches a patient nominally gives
 
 
 class SitePhase:
@@ -100,6 +92,7 @@ class Recipe(ABC):
 
     name: ClassVar[str]
     variant: ClassVar[str]  # one class a variant
+    is_default: ClassVar[bool] = False  # whether it is meant when no variant is named
     presets: ClassVar[tuple[str, ...]] = ("small", "paper")
     roles: ClassVar[tuple[Role, ...]]  # what every session of a cohort must have
 
@@ -109,9 +102,19 @@ class Recipe(ABC):
     sources: tuple[str, ...] = ("generator",)  # what `sample` can draw from; the first is the default
     pretraining: str = ""  # what `pretrain` trains on what public data; "" if it does nothing
 
+    def __init__(self, preset: str, *, private: bool, settings: Mapping[str, Setting] = NONE) -> None:
+        """Choose one of `presets`, with these settings in place of its own.
+
+        Raises:
+            UsageError: a setting is unknown or out of range.
+        """
+        self.preset = preset
+        self.schedule = self.defaults(preset, private=private).changed(settings)
+
+    @classmethod
     @abstractmethod
-    def __init__(self, preset: str, *, private: bool) -> None:
-        """Choose one of `presets`; `private` says whether steps are noised, which wants other step sizes."""
+    def defaults(cls, preset: str, *, private: bool) -> Schedule:
+        """Return the schedule of a preset; `private` says whether steps are noised, which wants other sizes."""
 
     @abstractmethod
     def records(self, scans: Sequence[Scan], seed: int) -> Records:

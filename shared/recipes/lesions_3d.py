@@ -4,7 +4,8 @@ Every mask is averaged onto a 32³ grid of 4 mm cells centred on the lesion. The
 between a patient's mask and fakes, so it lies inside the private phase.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,7 +19,8 @@ from shared.imaging.scan import Role, Scan
 from shared.models.lesion_gan import PAPER, SMALL, build_critic, build_generator
 from shared.phantoms.lesions import simulate_lesions
 from shared.privacy.randomness import derive_seed
-from shared.recipes.base import Progress, Schedule
+from shared.recipes.base import NONE, Progress
+from shared.recipes.settings import Schedule, Setting
 from shared.recipes.wasserstein import SMOOTHED, CriticPhase, Objective, WassersteinRecipe, generate, pretrain
 
 POOL = 400  # public phantoms made for pre-training
@@ -48,19 +50,22 @@ class Lesions3D(WassersteinRecipe):
     variant = "wgan-gp"
     roles = (Role.LESION,)
 
-    def __init__(self, preset: str, *, private: bool) -> None:
-        self.preset = preset
+    def __init__(self, preset: str, *, private: bool, settings: Mapping[str, Setting] = NONE) -> None:
+        super().__init__(preset, private=private, settings=settings)
         self._size = PAPER if preset == "paper" else SMALL
         # Under noise the generator is moved little: the longer it follows a noised critic, the worse it gets.
         rate, steps = (1e-4, 1) if private or preset == "paper" else (5e-4, 5)
-        self.objective = _objective(rate, steps)
+        self.objective = replace(_objective(rate, steps), mixed_precision=self.schedule.mixed_precision)
         self.phase = CriticPhase(self.objective)
-        # 40 is about the median norm of one mask's gradient on a critic pre-trained on phantoms.
-        self.schedule = Schedule(rounds=60, steps=5, sampling_rate=0.25, clip_norm=40.0, records=1)
         self._pretraining_steps = 2000 if preset == "paper" else 300
         self.pretraining = (
             f"generator and critic on {POOL} public lesion phantoms, {self._pretraining_steps} steps"
         )
+
+    @classmethod
+    def defaults(cls, preset: str, *, private: bool) -> Schedule:
+        """See `Recipe.defaults`; 40 is about the median gradient norm of a mask, after pre-training."""
+        return Schedule(rounds=60, steps=5, sampling_rate=0.25, clip_norm=40.0, records=1)
 
     def records(self, scans: Sequence[Scan], seed: int) -> LesionRecords:
         """See `Recipe.records`; a patient's empty mask has nothing to learn from and is refused."""
@@ -116,4 +121,4 @@ def _objective(rate: float, generator_steps: int) -> Objective:
     )
 
 
-RECIPE = Lesions3D
+RECIPES = (Lesions3D,)

@@ -14,7 +14,8 @@ from shared.errors import PublicationRefused
 from shared.evaluation.dice import dice
 from shared.evaluation.segmentation import build_network, standardise
 from shared.imaging.scan import Scan
-from shared.recipes.base import Recipe, Records, ReleasePhase, Schedule
+from shared.recipes.base import NONE, Recipe, Records, ReleasePhase
+from shared.recipes.settings import Schedule, Setting
 from shared.recipes.vessel_records import EDGE, ROLES, VesselRecords, records
 
 CENTRE = 0.5  # of a score in [0, 1]: sums of (score - 1/2) move by half as much when a patient leaves
@@ -56,11 +57,15 @@ class DiceQuery(Recipe):
     roles = ROLES
     sources = ()
 
-    def __init__(self, preset: str, *, private: bool) -> None:
-        self.preset = preset
+    def __init__(self, preset: str, *, private: bool, settings: Mapping[str, Setting] = NONE) -> None:
+        super().__init__(preset, private=private, settings=settings)
         self.phase = DicePhase()
-        self.schedule = Schedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=CENTRE, records=1)
         self.edge = EDGE[preset]
+
+    @classmethod
+    def defaults(cls, preset: str, *, private: bool) -> Schedule:
+        """See `Recipe.defaults`."""
+        return Schedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=CENTRE, records=1)
 
     def records(self, scans: Sequence[Scan], seed: int) -> VesselRecords:
         """See `Recipe.records`."""
@@ -92,4 +97,4 @@ def answer_of(model: nn.ModuleDict) -> Answer:
     return answer
 
 
-RECIPE = DiceQuery
+RECIPES = (DiceQuery,)

@@ -1,4 +1,4 @@
-"""What the variants of `vessels-2d` share: a patient's patches, and patches as published cases."""
+"""What `vessels-2d` and `vessels-3d` share: a patient's patches, and patches as published cases."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -11,8 +11,12 @@ from shared.imaging.patches import PatchPool, patient_patches
 from shared.imaging.scan import Role, Scan
 
 ROLES = (Role.ANGIO, Role.VESSELS, Role.BRAIN)
-EDGE = {"small": 64, "paper": 96}  # voxels
-PATCHES = {"small": 64, "paper": 1000}  # a patient: half centred on a vessel, half anywhere in the brain
+EDGE = {"small": 64, "paper": 96, "published": 96}  # voxels
+PATCHES = {
+    "small": 64,
+    "paper": 1000,
+    "published": 1000,
+}  # a patient: half centred on a vessel, half anywhere in the brain
 
 
 class VesselRecords:
@@ -22,7 +26,7 @@ class VesselRecords:
         self._pool = pool
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return (count, 2, edge, edge) in [-1, 1]: image and label, flipped left-right at random."""
+        """Return (count, 2, *edges) in [-1, 1]: image and label, flipped left-right at random."""
         seed = int(torch.randint(2**62, (), generator=generator))
         patches = torch.from_numpy(self._pool.draw(count, np.random.default_rng(seed)))
         mirrored = torch.rand(count, generator=generator) < 0.5
@@ -34,11 +38,11 @@ class VesselRecords:
         return len(self._pool)
 
     def take(self, indices: NDArray[np.intp]) -> Tensor:
-        """Return the patches (n, 2, edge, edge) with these numbers, as they are."""
+        """Return the patches (n, 2, *edges) with these numbers, as they are."""
         return torch.from_numpy(self._pool.crop(indices))
 
     def all(self) -> NDArray[np.float32]:
-        """Return every patch (n, 2, edge, edge)."""
+        """Return every patch (n, 2, *edges)."""
         return self._pool.crop(np.arange(len(self._pool)))
 
 
@@ -49,10 +53,10 @@ def records(scans: Sequence[Scan], preset: str, seed: int) -> VesselRecords:
 
 
 def as_scans(patches: Iterable[NDArray[np.float32]]) -> Iterator[Scan]:
-    """Yield patches (2, edge, edge) as cases: intensity in [0, 1], label 0 or 1, in voxels of 1."""
+    """Yield patches (2, i, j[, k]) as cases: intensity in [0, 1], label 0 or 1, in voxels of 1."""
     for image, label in patches:
         volumes = {
-            Role.ANGIO: np.ascontiguousarray((image[:, :, None] + 1) / 2, dtype=np.float32),
-            Role.VESSELS: np.ascontiguousarray(label[:, :, None] > 0, dtype=np.float32),
+            Role.ANGIO: np.ascontiguousarray(np.atleast_3d(image + 1) / 2, dtype=np.float32),
+            Role.VESSELS: np.ascontiguousarray(np.atleast_3d(label) > 0, dtype=np.float32),
         }
         yield Scan(volumes, np.eye(4))

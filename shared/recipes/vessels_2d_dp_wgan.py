@@ -8,7 +8,7 @@ paper's code, each critic update draws its patches afresh and the fake half of t
 The paper pooled 41 patients of 1,000 patches at batch 32; here that batch is expected over all sites together.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from torch import nn
@@ -16,7 +16,8 @@ from torch.optim import RMSprop
 
 from shared.imaging.scan import Scan
 from shared.privacy.events import Unit
-from shared.recipes.base import Schedule
+from shared.recipes.base import NONE
+from shared.recipes.settings import Schedule, Setting
 from shared.recipes.vessel_records import PATCHES, ROLES, VesselRecords, as_scans, records
 from shared.recipes.vessels_2d_wgan import build, drawn
 from shared.recipes.wasserstein import CriticPhase, Objective, WassersteinRecipe
@@ -38,12 +39,19 @@ class VesselsDpWgan(WassersteinRecipe):
     variant = "dp-wgan"
     roles = ROLES
 
-    def __init__(self, preset: str, *, private: bool) -> None:
-        self.preset = preset
+    def __init__(self, preset: str, *, private: bool, settings: Mapping[str, Setting] = NONE) -> None:
+        super().__init__(preset, private=private, settings=settings)
         move = partial(RMSprop, lr=5e-5)
-        self.objective = Objective(0.0, 0.01, move, move, generator_steps=1, generator_batch=32)
+        mixed = self.schedule.mixed_precision
+        self.objective = Objective(
+            0.0, 0.01, move, move, generator_steps=1, generator_batch=32, mixed_precision=mixed
+        )
         self.phase = PatchCriticPhase(self.objective)
-        self.schedule = _PAPER if preset == "paper" else _SMALL
+
+    @classmethod
+    def defaults(cls, preset: str, *, private: bool) -> Schedule:
+        """See `Recipe.defaults`."""
+        return _PAPER if preset == "paper" else _SMALL
 
     def records(self, scans: Sequence[Scan], seed: int) -> VesselRecords:
         """See `Recipe.records`."""
@@ -58,4 +66,4 @@ class VesselsDpWgan(WassersteinRecipe):
         return as_scans(drawn(model, count, seed))
 
 
-RECIPE = VesselsDpWgan
+RECIPES = (VesselsDpWgan,)

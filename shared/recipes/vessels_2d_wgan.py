@@ -2,10 +2,12 @@
 
 At paper size it is the paper's: weights clipped to ±0.01, RMSprop at 5e-5, five critic steps a generator
 step, but each on a fresh draw of patients. The small size has a gradient penalty and Adam, which learn more
-in the few steps a laptop makes. Its noise is spread over every weight, so with few patients use `calibrated`.
+in the few steps a laptop makes. Its noise is spread over every weight, so with few patients use
+`private-calibrated`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,10 +16,12 @@ from torch import Tensor, nn
 from torch.optim import Adam, RMSprop
 
 from shared.imaging.scan import Scan
-from shared.models.vessel_gan import PAPER, SMALL, VesselCritic, VesselGenerator, initialise
+from shared.models.layers import initialise
+from shared.models.vessel_gan import PAPER, SMALL, VesselCritic, VesselGenerator
 from shared.phantoms.vessels import draw_parameters, simulate
 from shared.privacy.randomness import derive_seed
-from shared.recipes.base import Progress, Schedule
+from shared.recipes.base import NONE, Progress
+from shared.recipes.settings import Schedule, Setting
 from shared.recipes.vessel_records import EDGE, ROLES, VesselRecords, as_scans, records
 from shared.recipes.wasserstein import SMOOTHED, CriticPhase, Objective, WassersteinRecipe, generate, pretrain
 
@@ -54,19 +58,21 @@ class VesselsWgan(WassersteinRecipe):
     variant = "wgan"
     roles = ROLES
 
-    def __init__(self, preset: str, *, private: bool) -> None:
-        self.preset = preset
-        self.objective = objective(preset)
+    def __init__(self, preset: str, *, private: bool, settings: Mapping[str, Setting] = NONE) -> None:
+        super().__init__(preset, private=private, settings=settings)
+        self.objective = replace(objective(preset), mixed_precision=self.schedule.mixed_precision)
         self.phase = CriticPhase(self.objective)
-        self.schedule = (
-            Schedule(rounds=64_050, steps=5, sampling_rate=0.25, clip_norm=1.0, records=32)
-            if preset == "paper"
-            else Schedule(rounds=30, steps=10, sampling_rate=0.25, clip_norm=1.0, records=8)
-        )
         self._steps = 200 if preset == "small" else 2000
         self.pretraining = (
             f"generator and critic on {PHANTOMS} phantoms of the public vessel simulator, {self._steps} steps"
         )
+
+    @classmethod
+    def defaults(cls, preset: str, *, private: bool) -> Schedule:
+        """See `Recipe.defaults`."""
+        if preset == "paper":
+            return Schedule(rounds=64_050, steps=5, sampling_rate=0.25, clip_norm=1.0, records=32)
+        return Schedule(rounds=30, steps=10, sampling_rate=0.25, clip_norm=1.0, records=8)
 
     def records(self, scans: Sequence[Scan], seed: int) -> VesselRecords:
         """See `Recipe.records`."""
@@ -105,4 +111,4 @@ def drawn(
             yield from generate(model, min(64, count - start), random, SMOOTHED).numpy()
 
 
-RECIPE = VesselsWgan
+RECIPES = (VesselsWgan,)

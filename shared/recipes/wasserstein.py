@@ -1,5 +1,6 @@
-"""What recipes with a Wasserstein critic share: the critic's phase at the sites, the generator's steps at the
-coordinator, pre-training on public data (Arjovsky et al., 2017; Gulrajani et al., 2017).
+"""What recipes with a critic share: the critic's phase at the sites, the generator's steps at the coordinator,
+pre-training on public data. The critic is Wasserstein's (Arjovsky et al., 2017; Gulrajani et al., 2017) unless
+a recipe's objective says otherwise.
 
 The critic reads patients, so its real half and its gradient penalty (which interpolates towards real records)
 go through the door, patient by patient. Its fake half and the generator's step read none: they are free.
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from shared.device import Arithmetic
+from shared.models.adversarial_loss import WASSERSTEIN, AdversarialLoss
 from shared.models.gradient_penalty import gradient_penalty
 from shared.recipes.base import GradientPhase, Progress, Recipe
 
@@ -35,6 +38,9 @@ class Objective:
     generator_steps: int  # a round
     generator_batch: int
     fakes_with_patient: bool = False  # clip each patient's real records and as many fakes as one loss
+    mixed_precision: bool = False
+    loss: AdversarialLoss = WASSERSTEIN
+    penalty_of_batch: bool = False  # one norm for all of a patient's records, as published code has it
 
     def networks(self, generator: nn.Module, critic: nn.Module) -> nn.ModuleDict:
         """Return the model: both networks, and the generator's running average, which is what is sampled."""
@@ -45,7 +51,7 @@ class CriticPhase(GradientPhase):
     """The sites move the critic against a generator that stands still for the round."""
 
     reads = ("generator", "critic")
-    moves = ("critic",)
+    moves: tuple[str, ...] = ("critic",)
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
@@ -55,24 +61,27 @@ class CriticPhase(GradientPhase):
         return self._objective.critic_optimizer(parameters)
 
     def patient_loss(self, model: nn.ModuleDict, records: Tensor, generator: torch.Generator) -> Tensor:
-        """Return -E critic(real) + λ·penalty over one patient's records."""
-        critic = model["critic"]
-        loss: Tensor = -critic(records).mean()
-        if not (self._objective.fakes_with_patient or self._objective.penalty):
+        """Return the loss of the real half and λ·penalty over one patient's records."""
+        critic, objective = model["critic"], self._objective
+        loss = objective.loss.real(critic(records).float(), generator)
+        if not (objective.fakes_with_patient or objective.penalty):
             return loss
         fakes = _fakes(model, len(records), generator)
-        if self._objective.fakes_with_patient:
-            loss = loss + critic(fakes).mean()
-        if self._objective.penalty:
-            loss = loss + self._objective.penalty * gradient_penalty(critic, records, fakes, generator)
+        if objective.fakes_with_patient:
+            loss = loss + objective.loss.fake(critic(fakes).float(), generator)
+        if objective.penalty:
+            of_batch = objective.penalty_of_batch
+            loss = loss + objective.penalty * gradient_penalty(
+                critic, records, fakes, generator, of_batch=of_batch
+            )
         return loss
 
     def public_loss(self, model: nn.ModuleDict, count: int, generator: torch.Generator) -> Tensor | None:
-        """Return E critic(fake): a fixed number of fakes, no patient. None where patients carry the fakes."""
+        """Return the loss of a fixed number of fakes, no patient. None where patients carry the fakes."""
         if self._objective.fakes_with_patient:
             return None
-        loss: Tensor = model["critic"](_fakes(model, count, generator)).mean()
-        return loss
+        scores: Tensor = model["critic"](_fakes(model, count, generator)).float()
+        return self._objective.loss.fake(scores, generator)
 
     def project(self, model: nn.ModuleDict) -> None:
         """Clip the critic's weights where the objective says so."""
@@ -88,7 +97,7 @@ class WassersteinRecipe(Recipe):
 
     objective: Objective
 
-    def coordinator_optimizer(self, model: nn.ModuleDict) -> Optimizer:
+    def coordinator_optimizer(self, model: nn.ModuleDict) -> Optimizer | None:
         """Return the generator's optimiser."""
         return self.objective.generator_optimizer(list(model["generator"].parameters()))
 
@@ -111,11 +120,14 @@ def move_generator(
     """Make `steps` of the generator against the critic as it stands: post-processing, free."""
     model["critic"].requires_grad_(False)
     model["generator"].requires_grad_(True)
+    arithmetic = _arithmetic(model, objective)
+
+    def loss() -> Tensor:
+        scores: Tensor = model["critic"](generate(model, objective.generator_batch, generator))
+        return objective.loss.deceive(scores.float())
+
     for _ in range(steps):
-        loss = -model["critic"](generate(model, objective.generator_batch, generator)).mean()
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
+        arithmetic.descend(optimizer, loss)
         _smooth(model)
 
 
@@ -135,18 +147,20 @@ def pretrain(
     phase = CriticPhase(objective)
     critic_optimizer = objective.critic_optimizer(list(model["critic"].parameters()))
     generator_optimizer = objective.generator_optimizer(list(model["generator"].parameters()))
+    arithmetic = _arithmetic(model, objective)
+
+    def critic_loss() -> Tensor:
+        records = data(objective.generator_batch, generator).to(arithmetic.where)
+        loss = phase.patient_loss(model, records, generator)
+        fake_half = phase.public_loss(model, len(records), generator)
+        return loss if fake_half is None else loss + fake_half
+
     for step in range(steps):
         progress(label, step, steps)
         model["critic"].requires_grad_(True)
         model["generator"].requires_grad_(False)
         for _ in range(critic_steps):
-            records = data(objective.generator_batch, generator)
-            loss = phase.patient_loss(model, records, generator)
-            fake_half = phase.public_loss(model, len(records), generator)
-            loss = loss if fake_half is None else loss + fake_half
-            critic_optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            critic_optimizer.step()
+            arithmetic.descend(critic_optimizer, critic_loss)
             phase.project(model)
         move_generator(model, generator_optimizer, objective, generator, 1)
     model["generator"].load_state_dict(model[SMOOTHED].state_dict())
@@ -156,7 +170,11 @@ def pretrain(
 def generate(model: nn.ModuleDict, count: int, generator: torch.Generator, network: str = "generator") -> Tensor:
     """Return `count` records of the model's generator, from latent noise drawn with `generator`."""
     drawing: _Drawing = model[network]  # type: ignore[assignment]  # every generator here can draw
-    return drawing.draw(count, generator)
+    return drawing.draw(count, generator).float()
+
+
+def _arithmetic(model: nn.ModuleDict, objective: Objective) -> Arithmetic:
+    return Arithmetic(next(model.parameters()).device, objective.mixed_precision)
 
 
 def _smooth(model: nn.ModuleDict) -> None:

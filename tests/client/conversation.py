@@ -53,6 +53,7 @@ def run_of(
         recipe=recipe.name,
         variant=recipe.variant,
         preset=recipe.preset,
+        settings={},
         rounds=rounds,
         steps_per_round=steps,
         sampling_rate=rate,

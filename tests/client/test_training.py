@@ -11,7 +11,7 @@ from shared.privacy.randomness import SystemRandomness
 from shared.recipes.catalogue import load
 from tests.client.conversation import run_of
 
-RECIPE = load("vessels-2d", "calibrated", "small")
+RECIPE = load("vessels-2d", "private-calibrated", "small")
 RUN = run_of(RECIPE)
 
 
@@ -28,7 +28,10 @@ def test_seeded_noise_follows_from_the_plan_and_the_site_and_not_from_the_runs_n
 @pytest.mark.parametrize("field", sorted(set(Run.model_fields) - {"type", "run", "code", "noise_source"}))
 def test_plans_that_differ_in_anything_never_share_noise(field: str) -> None:
     value = getattr(RUN, field)
-    other = value.model_copy(update={"unit": Unit.PATCH}) if isinstance(value, Spending) else value * 2 or "x"
+    if isinstance(value, Spending):
+        other: object = value.model_copy(update={"unit": Unit.PATCH})
+    else:
+        other = {"steps": 2} if isinstance(value, dict) else value * 2 or "x"
     assert not set(noise(RUN.model_copy(update={field: other}))) & set(noise())
 
 

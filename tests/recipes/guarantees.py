@@ -16,6 +16,7 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm as old_spectral_norm
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
 
 from shared.errors import ProtocolError
 from shared.privacy.events import SampledGaussian
@@ -174,7 +175,7 @@ def spectral_norm_trains_and_does_not_tell_who_was_drawn(subject: Subject) -> No
         model = copy.deepcopy(subject.model)
         assert isinstance(subject.phase, GradientPhase)
         for network in {*subject.phase.reads, *subject.phase.moves}:
-            for layer in [m for m in model[network].modules() if isinstance(m, nn.Conv2d | nn.Conv3d)]:
+            for layer in _unnormed_convolutions(model[network]):
                 normed(layer)
         twin = Subject(subject.recipe, model, subject.patients, subject.folder, subject.monkeypatch)
         run = twin.run(steps=3)
@@ -185,6 +186,11 @@ def spectral_norm_trains_and_does_not_tell_who_was_drawn(subject: Subject) -> No
             silence_the_door(patch)
             one, other = (twin.play(run, Scripted(drawn=drawn))[0] for drawn in (everyone, nobody))
         assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def _unnormed_convolutions(network: nn.Module) -> list[nn.Module]:
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)]
+    return [layer for layer in convolutions if not is_parametrized(layer)]
 
 
 def silence_the_door(monkeypatch: pytest.MonkeyPatch) -> None:

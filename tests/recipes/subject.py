@@ -145,7 +145,8 @@ class Subject:
         expected = len(patients) * (run.records_per_patient if self.by_patch else 1)
         if isinstance(self.phase, ReleasePhase):
             return update["statistics"].double() * expected
-        moved = state_of(self.model, self.phase.moves)
+        weights = {name for name, _ in self.model.named_parameters()}  # spectral norm's vectors are no sums
+        moved = [name for name in state_of(self.model, self.phase.moves) if name in weights]
         return torch.cat([(self.start[k].double() - update[k].double()).flatten() for k in moved]) * expected
 
     def clipped_sum(self, patients: Mapping[str, Records] | None = None, drawn: Draw = everyone) -> Tensor:

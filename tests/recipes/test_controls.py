@@ -208,7 +208,7 @@ def one_stream_for_all(patch: Patch) -> None:
 
 
 RELEASE, PATCH, JOINT, FREE_FAKES = (
-    "vessels-2d calibrated",
+    "vessels-2d private-calibrated",
     "vessels-2d dp-wgan",
     "lesions-3d wgan-gp",
     "vessels-2d wgan",

@@ -115,23 +115,36 @@ def test_networks_built_side_by_side_start_as_they_would_alone() -> None:
         assert list(pool.map(first_weight, range(40))) == alone
 
 
+def test_volumes_train_a_network_that_segments_in_3d() -> None:
+    rng = np.random.default_rng(1)
+    image, label = easy_volume(rng, 8, SIZE)
+    volumes = np.stack([image / 150 - 1, label * 2 - 1])[None].astype(np.float32)
+    network = train(volumes, steps=30, seed=0)
+    image, label = easy_volume(rng, 8, 40)
+    found, vessels = segment(network, image, volumes.shape[2:]), label > 0
+    assert 2 * (found & vessels).sum() > 0.8 * (found.sum() + vessels.sum())
+
+
 def test_network_has_the_stated_size() -> None:
     assert sum(p.numel() for p in build_network(0).parameters()) == 91_457
 
 
-@pytest.mark.parametrize("shape", [(70, 45, 2), (20, 40, 1)])
-def test_segmentation_covers_volumes_of_any_shape_in_their_own_axes(shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("window", [(SIZE, SIZE), (SIZE, SIZE, 16)])
+@pytest.mark.parametrize("shape", [(70, 45, 2), (20, 40, 1), (40, 33, 21)])
+def test_segmentation_covers_volumes_of_any_shape_in_their_own_axes(
+    shape: tuple[int, int, int], window: tuple[int, ...]
+) -> None:
     """A network that passes its input through finds bright voxels where they are, not transposed."""
     volume = np.zeros(shape, dtype=np.float32)
     volume[3:9, -7:-5, -1] = 100
-    found = segment(torch.nn.Identity(), volume, SIZE)
+    found = segment(torch.nn.Identity(), volume, window)
     assert found.shape == shape
     assert np.array_equal(found, volume > 0)
 
 
 def scaled(factor: float) -> NDArray[np.bool_]:
     image, _ = easy_volume(np.random.default_rng(5), 2, 40)
-    return segment(build_network(0).eval(), image * np.float32(factor), SIZE)
+    return segment(build_network(0).eval(), image * np.float32(factor), (SIZE, SIZE))
 
 
 def test_scanner_gain_does_not_change_a_segmentation() -> None:
@@ -145,7 +158,9 @@ def test_scanner_gain_does_not_change_a_segmentation() -> None:
     [
         (np.zeros((0, 2, 32, 32), np.float32), "n > 0"),
         (np.zeros((4, 1, 32, 32), np.float32), "n, 2, size, size"),
-        (np.ones((4, 2, 36, 36), np.float32), "multiple of 8"),
+        (np.zeros((4, 2, 32, 16, 8), np.float32), "n, 2, size, size"),
+        (np.ones((4, 2, 32, 32, 12), np.float32), "multiples of 8"),
+        (np.ones((4, 2, 36, 36), np.float32), "multiples of 8"),
         (-np.ones((4, 2, 32, 32), np.float32), "labelled vessel"),
     ],
 )

@@ -102,7 +102,7 @@ def test_a_patient_without_patches_gives_blank_ones() -> None:
     empty = patient_patches([scan(vessels=0, brain=False)], SIZE, 8, np.random.default_rng(8))
     assert len(empty) == 0
     assert np.all(empty.draw(3, np.random.default_rng(0)) == -1.0)
-    assert PatchPool([], SIZE).draw(2, np.random.default_rng(0)).shape == (2, 2, SIZE, SIZE)
+    assert PatchPool([], (SIZE, SIZE)).draw(2, np.random.default_rng(0)).shape == (2, 2, SIZE, SIZE)
 
 
 def test_the_same_seed_gives_the_same_patches() -> None:

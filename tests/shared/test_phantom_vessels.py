@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from shared.imaging.patches import Patches
-from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, NAMES, draw_parameters, simulate
+from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, NAMES, draw_parameters, simulate, simulate_3d
 
 
 def test_parameters_fill_their_ranges() -> None:
@@ -91,3 +91,45 @@ def test_a_phantom_is_cheap() -> None:
     for theta in thetas:
         simulate(theta, 16, 64, rng)
     assert (time.thread_time() - start) / len(thetas) < 0.2  # processor seconds; 0.03 on a machine at rest
+
+
+VOLUME = (32, 24, 16)
+
+
+@pytest.mark.parametrize("patches", [0, 1, 6])
+def test_volumes_keep_the_conventions(patches: int) -> None:
+    rng = np.random.default_rng(9)
+    made = simulate_3d(draw_parameters(1, rng)[0], patches, VOLUME, rng)
+    assert made.shape == (patches, 2, *VOLUME)
+    assert made.dtype == np.float32
+    assert np.isfinite(made).all()
+    assert np.all(np.abs(made[:, 0]) <= 1)
+    assert set(np.unique(made[:, 1])) <= {-1.0, 1.0}
+
+
+def test_volumes_have_about_as_much_artery_as_patches_and_half_their_centres_on_one() -> None:
+    rng = np.random.default_rng(10)
+    thetas = draw_parameters(16, rng)
+    solid = np.stack([simulate_3d(theta, 4, VOLUME, rng) for theta in thetas])
+    flat = np.stack([simulate(theta, 6, 32, rng) for theta in thetas])
+    shares = [np.median((made[:, :, 1] > 0).reshape(16, -1).mean(axis=1)) for made in (flat, solid)]
+    assert shares[0] / 3 < shares[1] < shares[0] * 3
+    assert np.mean((solid[:, :, 1, 16, 12, 8] > 0).sum(axis=1) >= 2) > 0.9
+
+
+def test_arteries_run_through_the_slices_of_a_volume() -> None:
+    """Along k as well as in-plane a voxel of an artery mostly has a neighbour: slices are no separate pictures."""
+    rng = np.random.default_rng(11)
+    label = np.stack([simulate_3d(theta, 4, VOLUME, rng)[:, 1] for theta in draw_parameters(8, rng)]) > 0
+    for axis in (2, 3, 4):
+        ahead, behind = (
+            np.split(np.moveaxis(label, axis, 0), [-1])[0],
+            np.split(np.moveaxis(label, axis, 0), [1])[1],
+        )
+        assert (ahead & behind).sum() > 0.6 * ahead.sum()
+
+
+def test_the_same_seed_gives_the_same_volumes() -> None:
+    theta = draw_parameters(1, np.random.default_rng(6))[0]
+    first, second = (simulate_3d(theta, 2, VOLUME, np.random.default_rng(7)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)

@@ -1,4 +1,4 @@
-"""Recipe `vessels-2d`, variant `calibrated`: one release of statistics calibrates the public simulator.
+"""Recipe `vessels-2d`, variant `private-calibrated`: one release of statistics calibrates the public simulator.
 
 Each site releases the noisy sum of one bounded vector a patient (histograms of intensity, radius, vessel
 fraction, noise, ...). The coordinator fits the public simulator's parameters to it and trains a generator on
@@ -19,7 +19,8 @@ from shared.imaging.vessel_statistics import STATISTICS_CLIP, STATISTICS_DIM, ve
 from shared.phantoms.calibration import Calibration, calibrate
 from shared.phantoms.vessels import NAMES, simulate
 from shared.privacy.randomness import derive_seed
-from shared.recipes.base import Progress, Recipe, Records, ReleasePhase, Schedule
+from shared.recipes.base import NONE, Progress, Recipe, Records, ReleasePhase
+from shared.recipes.settings import Schedule, Setting
 from shared.recipes.vessel_records import EDGE, ROLES, VesselRecords, as_scans, records
 from shared.recipes.vessels_2d_wgan import build, drawn, objective, phantom_patches
 from shared.recipes.wasserstein import pretrain
@@ -58,23 +59,28 @@ class _Released(nn.Module):
     @property
     def calibration(self) -> Calibration:
         """The fitted simulator."""
-        return Calibration(self.mean.numpy(), self.covariance.numpy())
+        return Calibration(self.mean.cpu().numpy(), self.covariance.cpu().numpy())
 
 
 class VesselsCalibrated(Recipe):
     """See the module."""
 
     name = "vessels-2d"
-    variant = "calibrated"
+    variant = "private-calibrated"
+    is_default = True
     roles = ROLES
     sources = ("simulator", "generator")
 
-    def __init__(self, preset: str, *, private: bool) -> None:
-        self.preset = preset
+    def __init__(self, preset: str, *, private: bool, settings: Mapping[str, Setting] = NONE) -> None:
+        super().__init__(preset, private=private, settings=settings)
         self.phase = StatisticsPhase()
-        self.schedule = Schedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=STATISTICS_CLIP, records=1)
         self._pool, self._phantoms, self._steps = (600, 80, 200) if preset == "small" else (1500, 400, 2000)
         self.pretraining = "the public vessel simulator, which the released statistics then calibrate"
+
+    @classmethod
+    def defaults(cls, preset: str, *, private: bool) -> Schedule:
+        """See `Recipe.defaults`."""
+        return Schedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=STATISTICS_CLIP, records=1)
 
     def records(self, scans: Sequence[Scan], seed: int) -> VesselRecords:
         """See `Recipe.records`."""
@@ -101,7 +107,7 @@ class VesselsCalibrated(Recipe):
             return
         released = _released(model)
         rounds = int(released.rounds)
-        target = (released.total / rounds).numpy()
+        target = (released.total / rounds).cpu().numpy()
         noise_std = float(released.noise_std) / rounds**0.5
         rng = np.random.default_rng(derive_seed(seed, "calibrate"))
         fitted = calibrate(
@@ -155,4 +161,4 @@ def _released(model: nn.ModuleDict) -> _Released:
     return released
 
 
-RECIPE = VesselsCalibrated
+RECIPES = (VesselsCalibrated,)
