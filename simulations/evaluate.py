@@ -14,7 +14,7 @@ SIMULATION_ONLY = (
     "Simulation only: figures on held-out patients are computed without a mechanism. "
     "They cost privacy that no ledger counts, and may not leave a hospital."
 )
-WIDEST = 112  # characters of the widest table
+WIDEST = 200  # characters; no table is wider, whatever is put beside
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 

@@ -30,6 +30,7 @@ def cloud(rng: np.random.Generator, n: int = 60, d: int = 4) -> Vectors:
     return rng.normal(size=(n, d)) @ rng.normal(size=(d, d))
 
 
+@pytest.mark.filterwarnings("ignore:The `disp` argument:DeprecationWarning")  # of scipy, by MONAI
 @settings(max_examples=20)
 @given(seeds)
 def test_fid_is_that_of_the_library_and_of_the_formula(seed: int) -> None:
