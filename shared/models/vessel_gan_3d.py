@@ -16,6 +16,7 @@ from shared.models.layers import CriticNorm, downward, group_norm, latents
 
 CHANNELS = 2  # image, label
 _DOUBLINGS, _HALVINGS = 3, 4
+_DARK = (-0.7, -1.5)  # of image and label before the hyperbolic tangent
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,14 @@ class VesselGenerator3d(nn.Module):
         """Map noise (b, latent), standard normal, to patches (b, 2, i, j, k) in [-1, 1]."""
         patches: Tensor = self.output(self.up(self.seed(latent)))
         return patches
+
+    @torch.no_grad()
+    def start_dark(self) -> None:
+        """Let fresh weights draw dark images with hardly a vessel, or hundreds of steps go by until they do."""
+        output = self.output[0]
+        assert isinstance(output, nn.Conv3d)
+        assert output.bias is not None
+        output.bias.copy_(torch.tensor(_DARK))
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """Return n patches (n, 2, i, j, k) from latent noise drawn with the given generator."""

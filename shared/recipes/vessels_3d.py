@@ -24,6 +24,7 @@ from shared.models import vessel_gan_3d as sizes
 from shared.models.vessel_gan_3d import VesselCritic3d, VesselGan3dSize, VesselGenerator3d
 from shared.phantoms.vessels import simulate_3d
 from shared.recipes.vessel_gans import PATCHES_PER_PHANTOM, GanSchedule, VesselGanRecipe
+from shared.recipes.wasserstein import SMOOTHED
 
 VOLUMES = {"small": 24, "paper": 50, "published": 50}  # a patient: a grid, the rest centred on arteries
 _PATIENTS, _BATCH, _EPOCHS = 47, 4, 100
@@ -75,6 +76,15 @@ class Vessels3dGp(VesselGanRecipe):
     def size(self) -> VesselGan3dSize:
         """The networks' widths at this preset."""
         return self.small if self.preset == "small" else self.large
+
+    def build(self, seed: int) -> nn.ModuleDict:
+        """See `Recipe.build`."""
+        model = super().build(seed)
+        for network in ("generator", SMOOTHED):
+            generator = model[network]
+            assert isinstance(generator, VesselGenerator3d)
+            generator.start_dark()
+        return model
 
     def networks(self) -> tuple[nn.Module, nn.Module]:
         """See `VesselGanRecipe.networks`."""
