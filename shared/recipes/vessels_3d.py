@@ -52,8 +52,8 @@ class Vessels3dGp(VesselGanRecipe):
                 sampling_rate=0.25,
                 clip_norm=10.0,
                 records=4,
-                critic_rate=4e-4,
-                generator_rate=2e-4,
+                critic_rate=2e-3,
+                generator_rate=1e-3,
                 generator_steps=5,
                 generator_batch=8,
                 pretraining_steps=300,
@@ -128,8 +128,8 @@ class Vessels3dPrivate(Vessels3dGp):
     variant = "private"
     is_default = True
     presets = ("small", "paper")
-    small = replace(sizes.GP_SMALL, critic_width=16)
-    large = replace(sizes.DP_PAPER, critic_width=64)
+    small = replace(sizes.GP_SMALL, critic_width=32, first_norm=False)
+    large = replace(sizes.DP_PAPER, critic_width=64, first_norm=False)
 
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> GanSchedule:
@@ -140,8 +140,8 @@ class Vessels3dPrivate(Vessels3dGp):
             sampling_rate=0.25,
             clip_norm=10.0,
             records=8,
-            critic_rate=4e-4,
-            generator_rate=2e-4,
+            critic_rate=2e-3 if preset == "small" else 4e-4,
+            generator_rate=1e-3 if preset == "small" else 2e-4,
             generator_batch=8 if preset == "small" else _BATCH,
             pretraining_steps=600 if preset == "small" else 20_000,
         )
