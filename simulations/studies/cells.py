@@ -17,6 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, 
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from shared.canonical import Json, canonical, digest
 from shared.code import code_digest
@@ -44,7 +45,7 @@ class Cell:
 class Done:
     """What a cell found."""
 
-    result: Json
+    result: Any  # JSON; each kind of cell says what
     seconds: float  # it took, loading of libraries left out
     code: str  # digest of the code it ran
 
@@ -103,7 +104,7 @@ def finished(out: Path, cell: Cell) -> Done | None:
     return None
 
 
-def _take(out: Path, cell: Cell, future: Future[Json], done: dict[str, Done], failed: dict[str, str]) -> None:
+def _take(out: Path, cell: Cell, future: Future[None], done: dict[str, Done], failed: dict[str, str]) -> None:
     """Note what became of a cell; any error of one is no reason to stop the others."""
     error = future.exception()
     found = finished(out, cell)
