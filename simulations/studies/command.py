@@ -1,7 +1,7 @@
 """`willis study`: published claims recomputed, experiments run again. Nothing heavy is imported before."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -25,7 +25,7 @@ what has other settings is done anew.
 class _Experiment(Protocol):
     """A module that runs one."""
 
-    SIZES: "Mapping[str, Sizes]"
+    SIZES: "dict[str, Sizes]"
 
     def rows(self, preset: str) -> "Sequence[Row]": ...
     def run(self, bench: "Bench", sizes: "Sizes", chosen: "Sequence[Row]") -> "tuple[Findings, list[Done]]": ...
@@ -79,6 +79,60 @@ def vessels_utility(out: Path, preset: str, **chosen: int | None) -> None:
     _run(study_of, out, preset, chosen)
 
 
+@study.command("kossen-ch4", short_help="2D GANs of Kossen et al. 2021, and sharing simulated.", epilog=_EPILOG)
+@_options
+def kossen_ch4(out: Path, preset: str, **chosen: int | None) -> None:
+    """Run chapter 4 of Kossen's thesis again: vessel patches by DCGAN, WGAN-GP and WGAN-GP-SN (2021), on phantoms.
+
+    FID, Dice and 95HD on test patients of the first hospitals and of a second site; then a U-Net that was
+    pre-trained on synthetic pairs and fine-tuned on 1, 3, ..., 15 patients of the second site, beside one from
+    scratch. The paper's figures stand beside ours. Its GANs are not private; the private default and the free
+    public simulator are in every table.
+
+    \b
+    Writes OUT/kossen-ch4.csv, .md, kossen-ch4-transfer.csv, .md, .png and kossen-ch4-samples.png. Example:
+      willis study kossen-ch4 chapter-4 --preset small
+    """
+    from simulations.studies import kossen_ch4 as study_of
+
+    _run(study_of, out, preset, chosen)
+
+
+@study.command("kossen-ch5", short_help="3D GANs of Subramaniam et al. 2022.", epilog=_EPILOG)
+@_options
+def kossen_ch5(out: Path, preset: str, **chosen: int | None) -> None:
+    """Run chapter 5 of Kossen's thesis again: vessel volumes by gp, sn, sn-mp and c-sn-mp (2022), on phantoms.
+
+    FID and PRD, Dice and bAHD of all and of intracranial vessels on two sites, and what a step takes in time and
+    memory. The paper's figures stand beside ours, and the private variant and the free public simulator too.
+
+    \b
+    Writes OUT/kossen-ch5-quality, -cost, -all, -intracranial, -private (.csv, .md) and -samples.png. Example:
+      willis study kossen-ch5 chapter-5 --preset small
+    """
+    from simulations.studies import kossen_ch5 as study_of
+
+    _run(study_of, out, preset, chosen)
+
+
+@study.command("kossen-ch6", short_help="The DP-WGAN of Kossen et al. 2022 over noise.", epilog=_EPILOG)
+@_options
+def kossen_ch6(out: Path, preset: str, **chosen: int | None) -> None:
+    """Run chapter 6 of Kossen's thesis again: a DP-WGAN on vessel patches over noise multipliers, on phantoms.
+
+    Dice, FID to training and to test patients, and SSIM between samples, against ε. As in the paper the unit is
+    the patch, which protects no patient; rows with the patient as the unit stand beside. The ε the paper printed
+    stands beside what its released loop cost and what our run costs.
+
+    \b
+    Writes OUT/kossen-ch6.csv, .md, .png and OUT/kossen-ch6-samples.png. Example:
+      willis study kossen-ch6 chapter-6 --preset small
+    """
+    from simulations.studies import kossen_ch6 as study_of
+
+    _run(study_of, out, preset, chosen)
+
+
 def _run(study_of: _Experiment, out: Path, preset: str, chosen: dict[str, int | None]) -> None:
     """Run one study: a module with `SIZES`, `rows` and `run`."""
     for library in ("OMP", "OPENBLAS", "MKL"):
@@ -97,8 +151,9 @@ def _run(study_of: _Experiment, out: Path, preset: str, chosen: dict[str, int | 
 
 def _sizes(sizes: "Sizes", chosen: dict[str, int | None]) -> "Sizes":
     """Return the preset's sizes with what was chosen in their place."""
-    people = {name: value for name in ("sites", "patients") if (value := chosen[name]) is not None}
-    return replace(sizes, seeds=chosen["seeds"] or sizes.seeds, hospitals=replace(sizes.hospitals, **people))
+    people = sizes.hospitals
+    people = replace(people, sites=chosen["sites"] or people.sites, patients=chosen["patients"] or people.patients)
+    return replace(sizes, seeds=chosen["seeds"] or sizes.seeds, hospitals=people)
 
 
 @study.command("kossen-accounting", short_help="The privacy of Kossen et al. 2022, recomputed.")

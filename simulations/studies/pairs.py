@@ -29,7 +29,6 @@ class Origin(BaseModel):
     kind: Literal["real", "public", "run"]
     where: str = ""  # cohort relative to OUT; name of the cell of a run
     trained: Training | None = None  # that run, so that another run is another origin
-    patients: int | None = None  # real: so many, the first of each site in turn; None: all
 
 
 def pairs_of(out: Path, origin: Origin, count: int, size: tuple[int, ...], seed: int) -> Patches:
@@ -43,20 +42,7 @@ def pairs_of(out: Path, origin: Origin, count: int, size: tuple[int, ...], seed:
     rng = np.random.default_rng(seed)
     if origin.kind == "public":
         return _public(count, size, rng)
-    return np.concatenate(by_patient(patients_of(out, origin), count, size, rng))
-
-
-def patients_of(out: Path, origin: Origin) -> list[Patient]:
-    """Return the patients that real pairs come from."""
-    everyone = find_patients(out / origin.where, ROLES)
-    if origin.patients is None:
-        return everyone
-    sites: dict[str, list[Patient]] = {}
-    for patient in everyone:
-        sites.setdefault(patient.cohort.folder.name, []).append(patient)
-    longest = max(map(len, sites.values()))
-    in_turn = [mine[n] for n in range(longest) for mine in sites.values() if n < len(mine)]
-    return in_turn[: origin.patients]
+    return np.concatenate(by_patient(find_patients(out / origin.where, ROLES), count, size, rng))
 
 
 def by_patient(

@@ -16,8 +16,10 @@ from shared.evaluation.quality.frechet import frechet_distance
 from shared.evaluation.quality.population import Features, Population
 from shared.evaluation.quality.precision_recall import precision_recall
 from shared.evaluation.quality.vessel_encoder import public_vessel_encoder
+from shared.recipes.vessel_records import ROLES
+from simulations.evaluation.cohorts import find_patients
 from simulations.studies.cells import Cell
-from simulations.studies.pairs import Origin, by_patient, pairs_of, patients_of
+from simulations.studies.pairs import Origin, by_patient, pairs_of
 
 SIMILAR = 500  # pairs of images whose SSIM is taken
 
@@ -62,8 +64,7 @@ def look(out: Path, cell: Cell) -> Json:
 
 def _real(out: Path, where: str, asked: Looking, rng: np.random.Generator) -> Population:
     """Return the images of real patients; another draw than the row of real pairs, so that FID is not 0."""
-    origin = Origin(kind="real", where=where)
-    pairs = by_patient(patients_of(out, origin), asked.images, asked.size, rng)
+    pairs = by_patient(find_patients(out / where, ROLES), asked.images, asked.size, rng)
     return _drawn(Population.of(pairs), asked.images, rng)
 
 

@@ -20,6 +20,7 @@ from simulations.studies.judging import Judging, judge, scores
 from simulations.studies.pairs import Origin
 from simulations.studies.quality import Looking, look
 from simulations.studies.runs import Training, train
+from simulations.studies.tables import Spread
 
 HELD_OUT, SECOND_SITE = "held-out", "second site"
 BOOTSTRAP_SEED = 0
@@ -154,6 +155,12 @@ def scores_of(
 ) -> Scores:
     """Return one measure of a row as (seeds, patients)."""
     return scores([one.result for one in by_seed(judged, row)], test, tissue, measure)
+
+
+def spread_of(done: Sequence[Done], measure: str) -> Spread | None:
+    """Return mean and SD over seeds of a measure of `look`; None where it could not be taken."""
+    values = [one.result[measure] for one in done]
+    return None if None in values else Spread.of(values)
 
 
 def minus(first: Scores, second: Scores) -> Interval:
