@@ -25,6 +25,7 @@ what has other settings is done anew.
 class _Experiment(Protocol):
     """A module that runs one."""
 
+    __name__: str
     SIZES: "dict[str, Sizes]"
 
     def rows(self, preset: str) -> "Sequence[Row]": ...
@@ -135,11 +136,11 @@ def kossen_ch6(out: Path, preset: str, **chosen: int | None) -> None:
 
 def _run(study_of: _Experiment, out: Path, preset: str, chosen: dict[str, int | None]) -> None:
     """Run one study: a module with `SIZES`, `rows` and `run`."""
-    for library in ("OMP", "OPENBLAS", "MKL"):
-        os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # read by new processes: each works on one core
     from simulations.bars import bars
     from simulations.studies.bench import Bench, check_folder, keep
+    from simulations.studies.cells import preload
 
+    preload(study_of.__name__)
     check_folder(out)
     sizes = _sizes(study_of.SIZES[preset], chosen)
     with bars() as report:

@@ -17,6 +17,8 @@ from shared.evaluation.bootstrap import Scores
 from shared.evaluation.segmentation import build_network, train
 from shared.evaluation.utility import Judge, Tissue
 from shared.imaging.patches import Patches
+from shared.recipes.vessel_records import ROLES
+from simulations.evaluation.cohorts import find_patients
 from simulations.studies.cells import Cell
 from simulations.studies.pairs import Origin, pairs_of
 from simulations.studies.samples import keep_samples
@@ -78,9 +80,6 @@ def trained(pairs: Patches, steps: int, seed: int, start: Judge | None = None) -
 
 def measured(tests: Path, network: Judge, tissue: Tissue) -> Json:
     """Return `MEASURES` by test patient."""
-    from shared.recipes.vessel_records import ROLES
-    from simulations.evaluation.cohorts import find_patients
-
     return {
         patient.name: list(network.measures(patient.scans(), tissue)) for patient in find_patients(tests, ROLES)
     }
