@@ -87,7 +87,7 @@ def rows(preset: str) -> tuple[Row, ...]:
         for sigma in SIGMAS
     ]
     patients = [
-        Row(f"{variant}-eps{epsilon:g}", f"{variant}, unit: patient", variant, epsilon)
+        Row(f"{variant}-eps{epsilon:g}", f"{variant}, ε at most {epsilon:g}, unit: patient", variant, epsilon)
         for variant, epsilon in (("wgan", 8.0), ("private-calibrated", 8.0), ("private-calibrated", 3.0))
     ]
     return (REAL, PUBLIC, *sweep, *patients)
