@@ -6,9 +6,9 @@ patient. At paper size: Adam at 3e-4 with β = (0.5, 0.999), batches of 512 for 
 
 The generator follows the averaged discriminator at the coordinator, which reads nobody and is free. The
 published code (`as_published`) trains it by feature matching alone, each fake against a real patch it happens
-to stand beside: that reads patients, so there the sites move both networks, through the door; and two in
-five of its targets for real patches lie above 1. The published code steps the generator after the discriminator and
-not, as here, together with it.
+to stand beside: that reads patients, so there the sites move both networks, through the door. Two in five of
+its targets for real patches lie above 1. It steps the generator after the discriminator and not, as here,
+together with it.
 """
 
 from collections.abc import Mapping

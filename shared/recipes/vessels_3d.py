@@ -24,6 +24,7 @@ from shared.models import vessel_gan_3d as sizes
 from shared.models.vessel_gan_3d import VesselCritic3d, VesselGan3dSize, VesselGenerator3d
 from shared.phantoms.vessels import simulate_3d
 from shared.recipes.vessel_gans import PATCHES_PER_PHANTOM, GanSchedule, VesselGanRecipe
+from shared.recipes.wasserstein import SMOOTHED
 
 VOLUMES = {"small": 24, "paper": 50, "published": 50}  # a patient: a grid, the rest centred on arteries
 _PATIENTS, _BATCH, _EPOCHS = 47, 4, 100
@@ -51,8 +52,8 @@ class Vessels3dGp(VesselGanRecipe):
                 sampling_rate=0.25,
                 clip_norm=10.0,
                 records=4,
-                critic_rate=4e-4,
-                generator_rate=2e-4,
+                critic_rate=2e-3,
+                generator_rate=1e-3,
                 generator_steps=5,
                 generator_batch=8,
                 pretraining_steps=300,
@@ -75,6 +76,15 @@ class Vessels3dGp(VesselGanRecipe):
     def size(self) -> VesselGan3dSize:
         """The networks' widths at this preset."""
         return self.small if self.preset == "small" else self.large
+
+    def build(self, seed: int) -> nn.ModuleDict:
+        """See `Recipe.build`."""
+        model = super().build(seed)
+        for network in ("generator", SMOOTHED):
+            generator = model[network]
+            assert isinstance(generator, VesselGenerator3d)
+            generator.start_dark()
+        return model
 
     def networks(self) -> tuple[nn.Module, nn.Module]:
         """See `VesselGanRecipe.networks`."""
@@ -118,8 +128,8 @@ class Vessels3dPrivate(Vessels3dGp):
     variant = "private"
     is_default = True
     presets = ("small", "paper")
-    small = replace(sizes.GP_SMALL, critic_width=16)
-    large = replace(sizes.DP_PAPER, critic_width=64)
+    small = replace(sizes.GP_SMALL, critic_width=32, first_norm=False)
+    large = replace(sizes.DP_PAPER, critic_width=64, first_norm=False)
 
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> GanSchedule:
@@ -130,8 +140,8 @@ class Vessels3dPrivate(Vessels3dGp):
             sampling_rate=0.25,
             clip_norm=10.0,
             records=8,
-            critic_rate=4e-4,
-            generator_rate=2e-4,
+            critic_rate=2e-3 if preset == "small" else 4e-4,
+            generator_rate=1e-3 if preset == "small" else 2e-4,
             generator_batch=8 if preset == "small" else _BATCH,
             pretraining_steps=600 if preset == "small" else 20_000,
         )

@@ -2,7 +2,7 @@
 
     assessment = assess({"synthetic": synthetic, "public": public}, training, held_out, network, seed=0)
     for quality in assessment.rows: ...  # held-out patients come first: what real images score
-    quality_figure(assessment.populations, assessment.features)
+    quality_figure(assessment.populations, assessment.features, "public data only")
 
 Every kind enters with equally many images, because every measure depends on how many there are. The reference
 is the training patients throughout, as in the literature (Subramaniam et al., 2022); FID to held-out patients and

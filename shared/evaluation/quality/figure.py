@@ -21,7 +21,7 @@ SHOWN = 300  # most points of one kind; more hide each other
 MARKERS = "x^osv"  # told apart without colour, too
 
 
-def quality_figure(populations: Mapping[str, Population], features: Mapping[str, Features]) -> bytes:
+def quality_figure(populations: Mapping[str, Population], features: Mapping[str, Features], note: str) -> bytes:
     """Return a PNG: t-SNE of the features, and histograms of brightness, vessel radius and vessel share.
 
     The same populations give the same bytes on one machine: the seed is fixed, and the PNG carries no date.
@@ -29,6 +29,7 @@ def quality_figure(populations: Mapping[str, Population], features: Mapping[str,
     Args:
         populations: images with labels, by name.
         features: their features, under the same names.
+        note: what a reader must know, printed below: a figure travels without its text.
     """
     figure = Figure(figsize=(11, 8), layout="constrained")
     axes = figure.subplots(2, 2).ravel()
@@ -37,13 +38,25 @@ def quality_figure(populations: Mapping[str, Population], features: Mapping[str,
         axes[1], populations, intensities, np.linspace(-1, 1, 61), "brightness, -1 (black) to 1", "share of voxels"
     )
     _histogram(
-        axes[2], populations, vessel_radii, np.arange(0.75, 8.5, 0.5), "vessel radius (voxels)", "share of midline"
+        axes[2],
+        populations,
+        vessel_radii,
+        np.arange(0.75, 8.5, 0.5),
+        "vessel radius (voxels; the last bar: or more)",
+        "share of midline",
     )
     _histogram(
-        axes[3], populations, _percent, np.linspace(0, 30, 31), "vessel share of an image (%)", "share of images"
+        axes[3],
+        populations,
+        _percent,
+        np.linspace(0, 12, 25),
+        "vessel share of an image (%; the last bar: or more)",
+        "share of images",
     )
     axes[1].set_yscale("log")
-    axes[0].legend(frameon=False, fontsize="small", markerscale=1.5)
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=len(names), frameon=False, markerscale=1.6)
+    figure.supxlabel(note, fontsize="small")
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110, metadata={"Software": "willis"})
     return stream.getvalue()
