@@ -34,6 +34,7 @@ from simulations.studies.tables import Column, Spread, Table, Value
 
 NAME = "vessels-utility"
 EPSILONS = (8.0, 3.0)
+VARIANTS = ("private-calibrated", "wgan")  # whose unit is the patient
 DP_WGAN, PAPER_SIGMA = "dp-wgan", 0.65  # noise multiplier of the paper's best model
 ENOUGH_SEEDS = 3  # fewer cannot tell a better row from a lucky training
 SIZES = {
@@ -58,7 +59,7 @@ def rows(preset: str) -> tuple[Row, ...]:
     """Return the rows of the table."""
     private = [
         Row(f"{variant}-{key}", f"{variant}, {what}", variant, epsilon)
-        for variant in ("private-calibrated", "private")
+        for variant in VARIANTS
         for key, what, epsilon in [
             ("noise-free", "noise-free twin", None),
             *((f"eps{epsilon:g}", f"ε at most {epsilon:g}", epsilon) for epsilon in EPSILONS),
