@@ -92,4 +92,5 @@ def _of_empty(prediction: Mask, truth: Mask, spacing: Spacing) -> float | None:
 
 def _points(mask: Mask, spacing: Spacing) -> NDArray[np.float64]:
     """Return where the voxels of a mask are, (voxels, axes) in mm."""
-    return np.argwhere(mask) * np.asarray(spacing, dtype=np.float64)
+    points: NDArray[np.float64] = np.argwhere(mask) * np.asarray(spacing, dtype=np.float64)
+    return points
