@@ -263,13 +263,16 @@ def test_the_encoder_sees_what_spoils_images() -> None:
     """Phantoms like the reference are nearer to it than blurred, noisy, repeated, dim or vessel-less ones."""
     network = FeatureNetwork("built here", build_encoder().eval(), spatial=2)
     rng = np.random.default_rng(0)
-    same, reference = Population.of(phantoms(5, 100, size=64)), Population.of(phantoms(6, 100, size=64))
+    same, reference = (
+        Population.of(phantoms(5, 300, patches=1, size=64)),
+        Population.of(phantoms(6, 300, patches=1, size=64)),
+    )
     bare = same.images.copy()
     bare[:, 0] = np.where(bare[:, 1] > 0, np.median(bare[:, 0]), bare[:, 0])
     spoilt = {
         "blurred": gaussian_filter(same.images, (0, 0, 1, 1)),
         "noisy": same.images + rng.normal(0, 0.1, same.images.shape).astype(np.float32),
-        "repeated": same.images[np.arange(200) % 20],
+        "repeated": same.images[np.arange(300) % 30],
         "dim": same.images - 0.1,
         "without vessels": bare,
     }
