@@ -70,7 +70,7 @@ class VesselsDcgan(Vessels2dGan):
                 sampling_rate=0.25,
                 clip_norm=1.0,
                 records=8,
-                critic_rate=3e-4,
+                critic_rate=1e-3,
                 generator_rate=3e-4,
                 momentum=0.5,
                 second_momentum=0.999,
