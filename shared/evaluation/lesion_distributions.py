@@ -6,7 +6,7 @@ number of components. Both ask about size and fragmentation only: masks can agre
 """
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from shared.errors import UsageError
+from shared.evaluation.colours import colours
 
 CONNECTED = np.ones((3, 3, 3), dtype=bool)  # voxels that touch at a corner belong to one component
 MOST_COMPONENTS = 6  # the last bar of the figure is "so many or more"
@@ -96,7 +97,7 @@ def distribution_figure(populations: Mapping[str, LesionSummary]) -> bytes:
     positive = np.concatenate([s.volumes_ml[s.volumes_ml > 0] for s in populations.values()])
     low, high = (positive.min() / 1.1, positive.max() * 1.1) if len(positive) else (1.0, 100.0)
     edges = np.geomspace(low, high, 16)
-    for (name, summary), colour in zip(populations.items(), _colours(), strict=False):
+    for (name, summary), colour in zip(populations.items(), colours(), strict=False):
         inside = summary.volumes_ml[summary.volumes_ml > 0]
         weights = np.full(len(inside), 1 / len(summary.volumes_ml))
         volume.hist(inside, bins=edges, weights=weights, histtype="step", lw=1.8, label=name, color=colour)
@@ -110,7 +111,7 @@ def distribution_figure(populations: Mapping[str, LesionSummary]) -> bytes:
 
 def _component_bars(axes: Axes, populations: Mapping[str, LesionSummary]) -> None:
     width = 0.8 / len(populations)
-    for i, (summary, colour) in enumerate(zip(populations.values(), _colours(), strict=False)):
+    for i, (summary, colour) in enumerate(zip(populations.values(), colours(), strict=False)):
         counts = np.minimum(summary.component_counts, MOST_COMPONENTS)
         shares = np.bincount(counts, minlength=MOST_COMPONENTS + 1) / len(counts)
         places = np.arange(MOST_COMPONENTS + 1) + (i + 0.5) * width - 0.4
@@ -118,9 +119,3 @@ def _component_bars(axes: Axes, populations: Mapping[str, LesionSummary]) -> Non
     ticks = [*map(str, range(MOST_COMPONENTS)), f"{MOST_COMPONENTS}+"]
     axes.set_xticks(range(MOST_COMPONENTS + 1), ticks)
     axes.set(xlabel="components a mask", ylabel="share of masks")
-
-
-def _colours() -> Iterator[str]:
-    """Yield colours that people with colour blindness can tell apart (Okabe and Ito, 2008), over and over."""
-    while True:
-        yield from ("#000000", "#E69F00", "#0072B2", "#009E73", "#CC79A7")

@@ -34,6 +34,14 @@ class Published:
         """Return every axial slice of every case (n, 2, size, size): image as stored, label -1 or +1.
 
         Raises:
+            UsageError, CohortError: as `cases` does.
+        """
+        return np.concatenate(self.cases())
+
+    def cases(self) -> list[Patches]:
+        """Return the axial slices (k, 2, size, size) of each case: image as stored, label -1 or +1.
+
+        Raises:
             UsageError: an image has no label, or sizes differ between cases or between image and label.
             CohortError: a file cannot be read.
         """
@@ -48,7 +56,7 @@ class Published:
             slices.append(
                 np.stack([image, np.where(label > 0, 1.0, -1.0)]).transpose(3, 0, 1, 2).astype(np.float32)
             )
-        return np.concatenate(slices)
+        return slices
 
     def lesions(self) -> list[Scan]:
         """Return every lesion mask, one scan a case.

@@ -36,13 +36,19 @@ _GLOBAL_GENERATOR = Lock()
 
 def build_network(seed: int, dimensions: int = 2) -> nn.Module:
     """Return the untrained U-Net, (n, 1, i, j[, k]) -> logits of that shape; 91,457 parameters in 2D."""
-    with _seeded(seed):
+    with seeded(seed):
         network = UNet(dimensions, in_channels=1, out_channels=1, channels=CHANNELS, strides=STRIDES)
     assert isinstance(network, nn.Module)
     return network
 
 
-def train(pairs: Patches, steps: int, seed: int, on_step: Callable[[], object] = lambda: None) -> nn.Module:
+def train(
+    pairs: Patches,
+    steps: int,
+    seed: int,
+    on_step: Callable[[], object] = lambda: None,
+    network: nn.Module | None = None,
+) -> nn.Module:
     """Return the network trained on pairs (n, 2, size, size) or (n, 2, size, size, k): image, label -1 or +1.
 
     Each of `steps` steps takes `BATCH` pairs with replacement, each flipped and turned at random. The learning
@@ -53,6 +59,7 @@ def train(pairs: Patches, steps: int, seed: int, on_step: Callable[[], object] =
         steps: number of updates.
         seed: decides first weights, batches and augmentation.
         on_step: called after each step, for a progress bar.
+        network: one to go on training, as fine-tuning does; None for an untrained one.
 
     Raises:
         UsageError: there are no pairs, they are not square in-plane or an edge is not a multiple of 8, or no
@@ -61,7 +68,7 @@ def train(pairs: Patches, steps: int, seed: int, on_step: Callable[[], object] =
     _check(pairs)
     generator = torch.Generator().manual_seed(seed)
     dimensions = pairs.ndim - 2
-    network = build_network(seed, dimensions)
+    network = build_network(seed, dimensions) if network is None else network.train()
     images, labels = torch.from_numpy(pairs[:, :1]), torch.from_numpy((pairs[:, 1:] > 0).astype(np.float32))
     loss = DiceCELoss(sigmoid=True, batch=True)
     optimiser = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
@@ -125,7 +132,7 @@ def _turned(batch: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Seed torch's global generator for code that takes no other (MONAI's networks), then put it back.
 
     That generator belongs to the process: trainings side by side take turns, or they would mix up their seeds.

@@ -1,7 +1,7 @@
-"""Utility of training pairs: Dice on held-out patients of the one network trained on each kind of pairs.
+"""Utility of training pairs: how well the one network, trained on each kind of pairs, segments held-out patients.
 
 Every kind is trained equally often with the same seeds, steps and batch size, and judged on the same patients,
-so rows can be compared patient by patient. Nothing here is private: Dice on patients is a query without a
+so rows can be compared patient by patient. Nothing here is private: a figure on patients is a query without a
 mechanism. It is for simulations and public data, and does not belong at a hospital.
 """
 
@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 
 import numpy as np
@@ -19,13 +20,22 @@ from shared.errors import CohortError
 from shared.evaluation.bootstrap import Interval, Scores, paired_difference
 from shared.evaluation.dice import patient_dice
 from shared.evaluation.segmentation import segment, train
+from shared.evaluation.surface_distance import balanced_average_hausdorff, hausdorff_95, patient_distance
 from shared.imaging.patches import Patches
 from shared.imaging.scan import Role, Scan
 
 NEEDED = (Role.ANGIO, Role.VESSELS, Role.BRAIN)
 JUDGING = "held-out patients"
 
+Measures = tuple[float, float, float]  # Dice, 95HD in mm, bAHD in mm
 Source = Callable[[int], Patches]  # seed -> pairs (n, 2, i, j[, k]); a fixed data set ignores the seed
+
+
+class Tissue(StrEnum):
+    """Where vessels are judged (Subramaniam et al., 2022 report both)."""
+
+    INTRACRANIAL = "intracranial"  # inside the brain mask
+    ALL = "all"  # anywhere in the scan
 
 
 @dataclass(frozen=True)
@@ -42,9 +52,12 @@ class Row:
 
     name: str
     training_pairs: int
-    dice: Mapping[str, float]  # by held-out patient, inside the brain, mean over trainings
+    dice: Mapping[str, float]  # by held-out patient, mean over trainings
     trainings: tuple[float, ...]  # mean Dice over patients of each training
-    against_baseline: Interval | None  # paired difference to the baseline; None for the baseline itself
+    against_baseline: Interval | None  # paired difference of Dice to the baseline; None for the baseline itself
+    against_ceiling: Interval | None  # likewise to the ceiling, if one was named
+    hd95_mm: Mapping[str, float]  # 95HD by held-out patient, mean over trainings
+    bahd_mm: Mapping[str, float]  # bAHD, likewise
 
     @property
     def mean(self) -> float:
@@ -62,6 +75,8 @@ def compare(
     baseline: str,
     patients: Sequence[HeldOutPatient],
     *,
+    ceiling: str | None = None,
+    tissue: Tissue = Tissue.INTRACRANIAL,
     steps: int,
     repeats: int,
     seed: int,
@@ -71,8 +86,10 @@ def compare(
 
     Args:
         kinds: sources of pairs by name.
-        baseline: the name of the kind that the others' differences are taken to.
+        baseline: the name of the kind that the others' differences are taken to: what costs nothing.
         patients: at least two, each scan with angiogram, vessels and brain; read once, one at a time.
+        ceiling: the name of another such kind: what could be had without privacy.
+        tissue: where vessels are judged.
         steps: updates of each training.
         repeats: trainings of each kind, with seeds `seed`, `seed + 1`, ...; each asks its source anew.
         seed: of the first training, and of the bootstrap.
@@ -82,7 +99,7 @@ def compare(
         CohortError: a held-out scan lacks one of its three volumes.
         UsageError: fewer than two patients, or pairs that cannot be trained on.
     """
-    columns: dict[str, list[list[float]]] = {name: [] for name in kinds}
+    columns: dict[str, list[list[Measures]]] = {name: [] for name in kinds}
     # Small networks train faster side by side, one torch thread each, than one after another on all cores.
     with ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         training = {
@@ -93,21 +110,41 @@ def compare(
         for patient in patients:
             scans = patient.read()
             _check(patient.name, scans)
-            found = {name: pool.map(partial(Judge.dice, scans=scans), trained) for name, trained in judges.items()}
-            for name, dice in found.items():
-                columns[name].append(list(dice))
+            judge = partial(Judge.measures, scans=scans, tissue=tissue)
+            found = {name: pool.map(judge, trained) for name, trained in judges.items()}
+            for name, measures in found.items():
+                columns[name].append(list(measures))
             on_step(JUDGING)
-    scores = {name: np.array(column).T.reshape(repeats, -1) for name, column in columns.items()}
+    scores = {name: np.array(column).transpose(2, 1, 0) for name, column in columns.items()}
     return [
-        Row(
-            name=name,
-            training_pairs=judges[name][0].pairs,
-            dice=dict(zip([patient.name for patient in patients], table.mean(axis=0).tolist(), strict=True)),
-            trainings=tuple(table.mean(axis=1).tolist()),
-            against_baseline=_difference(table, scores[baseline], seed),
+        _row(
+            name,
+            judges[name][0].pairs,
+            table,
+            patients,
+            (scores[baseline], None if ceiling is None else scores[ceiling]),
+            seed,
         )
         for name, table in scores.items()
     ]
+
+
+def _row(
+    name: str,
+    pairs: int,
+    table: Scores,
+    patients: Sequence[HeldOutPatient],
+    yardsticks: tuple[Scores, Scores | None],
+    seed: int,
+) -> Row:
+    """Return the row of a table (measures, trainings, patients)."""
+    dice, hd95, bahd = (
+        dict(zip([patient.name for patient in patients], measure.mean(axis=0).tolist(), strict=True))
+        for measure in table
+    )
+    trainings = tuple(table[0].mean(axis=1).tolist())
+    to_baseline, to_ceiling = (_difference(table, yardstick, seed) for yardstick in yardsticks)
+    return Row(name, pairs, dice, trainings, to_baseline, to_ceiling, hd95, bahd)
 
 
 @dataclass(frozen=True)
@@ -118,12 +155,17 @@ class Judge:
     pairs: int
     window: tuple[int, ...]
 
-    def dice(self, scans: Sequence[Scan]) -> float:
-        """Return the Dice inside the brain of one patient, all sessions pooled."""
-        return patient_dice(
-            [segment(self.network, scan.volumes[Role.ANGIO], self.window) for scan in scans],
-            [scan.volumes[Role.VESSELS] > 0 for scan in scans],
-            [scan.volumes[Role.BRAIN] > 0 for scan in scans],
+    def measures(self, scans: Sequence[Scan], tissue: Tissue) -> Measures:
+        """Return Dice (all sessions pooled), 95HD and bAHD in mm (mean over sessions) of one patient."""
+        found = [segment(self.network, scan.volumes[Role.ANGIO], self.window) for scan in scans]
+        truths = [scan.volumes[Role.VESSELS] > 0 for scan in scans]
+        brains = [scan.volumes[Role.BRAIN] > 0 for scan in scans]
+        insides = brains if tissue is Tissue.INTRACRANIAL else [np.ones_like(brain) for brain in brains]
+        spacings = [scan.spacing for scan in scans]
+        return (
+            patient_dice(found, truths, insides),
+            patient_distance(hausdorff_95, found, truths, insides, spacings),
+            patient_distance(balanced_average_hausdorff, found, truths, insides, spacings),
         )
 
 
@@ -132,10 +174,10 @@ def _judge(source: Source, steps: int, seed: int, on_step: Callable[[], object])
     return Judge(train(pairs, steps, seed, on_step), len(pairs), pairs.shape[2:])
 
 
-def _difference(scores: Scores, baseline: Scores, seed: int) -> Interval | None:
-    if scores is baseline:
+def _difference(table: Scores, yardstick: Scores | None, seed: int) -> Interval | None:
+    if yardstick is None or table is yardstick:
         return None
-    return paired_difference(scores, baseline, np.random.default_rng(seed))
+    return paired_difference(table[0], yardstick[0], np.random.default_rng(seed))
 
 
 def _check(patient: str, scans: Sequence[Scan]) -> None:

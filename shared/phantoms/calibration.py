@@ -23,7 +23,7 @@ Vector = NDArray[np.float64]
 Progress = Callable[[float], None]  # told the share done, 0 to 1
 
 PATCHES = 16  # a phantom's patches
-PRIOR_SHARE = 0.2  # of draws that ignore the statistics
+PRIOR_SHARE = 0.1  # of draws that ignore the statistics
 CANDIDATES = 12000
 
 

@@ -68,7 +68,7 @@ def _arteries(p: Parameters, depth: Field, room: Shape, thickness: float, rng: n
     fade = np.clip(tree.radii / p["calibre"], 0.05, 1.5) ** p["fading"]
     own = np.exp(0.15 * rng.standard_normal((len(tree.radii), 1), dtype=np.float32))
     keep = (tree.radii > THINNEST) & (_depth_at(tree.points, depth, thickness) > -1.0)
-    pen = Pen(thickness, p["profile"], p["margin"])
+    pen = Pen(thickness, p["profile"], p["margin"], p["outlined"])
     levels = p["tissue"] + max(p["flow"] - p["tissue"], 0.1) * fade * own
     return draw(tree.points[keep], tree.radii[keep], levels[keep], shape, pen)
 

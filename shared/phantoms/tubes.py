@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 STEP = 1.0  # in-plane voxels between points of a path
-THINNEST = 0.45  # radius in voxels at which a vessel is lost to any scanner
+THINNEST = 0.25  # radius in voxels at which a vessel is lost to any scanner
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class Pen:
     thickness: float  # of a slice, in-plane voxels
     profile: float  # loss of brightness from the axis to the wall, 0 = flat
     margin: float  # radius of the outline over the true radius
+    outlined: float = 0.0  # radius in voxels below which a tube is drawn but not outlined
 
 
 def draw(points: Floats, radii: Floats, levels: Floats, shape: tuple[int, int, int], pen: Pen) -> Drawing:
@@ -110,7 +111,7 @@ def draw(points: Floats, radii: Floats, levels: Floats, shape: tuple[int, int, i
         glow = share * level * (1 - pen.profile * np.minimum(gap / radius, 1) ** 2)
         np.maximum.at(cover.reshape(-1), voxel, share)
         np.maximum.at(light.reshape(-1), voxel, glow)
-        np.maximum.at(outline.reshape(-1), voxel, radius * pen.margin - gap)
+        np.maximum.at(outline.reshape(-1), voxel, np.where(radius < pen.outlined, 0, radius * pen.margin - gap))
     return Drawing(cover, light, outline > 0)
 
 

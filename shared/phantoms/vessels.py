@@ -17,11 +17,12 @@ from shared.phantoms.slab import SLICES, Shape, Slab, draw_slab
 Thetas = NDArray[np.float64]  # (patients, parameters), natural units
 
 RANGES: dict[str, tuple[float, float]] = {
-    "calibre": (0.7, 4.0),  # median radius of a trunk, voxels
+    "calibre": (0.5, 4.0),  # median radius of a trunk, voxels
     "branching": (1.0, 8.0),  # mean branches of a trunk
-    "trunks": (1.0, 9.0),  # trunks that start in 96 x 96 x 6 voxels
+    "trunks": (1.0, 30.0),  # trunks that start in 96 x 96 x 6 voxels
     "tortuosity": (0.02, 0.25),  # radians a voxel
     "margin": (0.85, 1.5),  # radius of the annotator's outline over the true radius
+    "outlined": (0.25, 0.9),  # radius below which an annotator leaves a vessel out, voxels
     "flow": (0.4, 1.8),  # brightness of a trunk, in units of white: the scale puts white within arteries
     "fading": (0.05, 0.9),  # exponent by which thinner vessels are dimmer
     "profile": (0.05, 0.5),  # loss of brightness from the axis to the wall
@@ -33,7 +34,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "blobs": (0.2, 8.0),  # bright unlabelled spots in a slab
     "spot": (0.2, 1.3),  # their brightness
     "bias": (0.02, 0.5),  # amplitude of the coil's shading
-    "blur": (0.3, 1.0),  # point spread, standard deviation in voxels
+    "blur": (0.1, 1.0),  # point spread, standard deviation in voxels
     "noise": (0.008, 0.12),  # Rician noise, in units of white
 }
 NAMES = tuple(RANGES)

@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 
 from shared.evaluation.published import Published
+from shared.evaluation.utility import Tissue
 from shared.recipes.base import Progress
 
 
@@ -18,8 +19,11 @@ class Asked:
     steps: int  # updates of each training
     repeats: int  # trainings of each kind
     seed: int
-    combined: bool  # whether to train on synthetic and public pairs together, too
+    combined: bool  # whether to train on synthetic pairs together with public, and with real ones, too
     beside: tuple[Published, ...] = ()  # other data sets or samples, a row each: a noise-free twin, say
+    tissue: Tissue = Tissue.INTRACRANIAL  # where vessels are judged
+    quick: bool = False  # whether to leave out image quality
+    features: Path | None = None  # TorchScript feature network; None for the public vessel encoder
 
 
 @dataclass

@@ -32,6 +32,11 @@ class Plan:
     seed: int
     shape: tuple[int, int, int]  # voxels of an angiogram; lesion masks keep their own
     first: int = 1  # number of each hospital's first patient
+    first_site: int = 0  # number of the first hospital: 4 for hospitals e, f, ...
+
+    def hospitals(self) -> range:
+        """The numbers of the hospitals."""
+        return range(self.first_site, self.first_site + self.sites)
 
     def numbers(self) -> range:
         """The numbers of the patients at each hospital."""
@@ -48,13 +53,13 @@ def write_cohorts(plan: Plan, out: Path, jobs: int = 1, done: Callable[[], None]
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out}: not empty; name a new folder, or remove this one")
-    folders = [out / f"site-{site_profile(site).letter}" for site in range(plan.sites)]
-    for site, folder in enumerate(folders):
+    folders = {site: out / f"site-{site_profile(site).letter}" for site in plan.hospitals()}
+    for site, folder in folders.items():
         _write_lists(plan, site, folder)
-    tasks = [(plan, site, number, folder) for site, folder in enumerate(folders) for number in plan.numbers()]
+    tasks = [(plan, site, number, folder) for site, folder in folders.items() for number in plan.numbers()]
     for _ in _run(tasks, jobs):
         done()
-    return folders
+    return list(folders.values())
 
 
 def patient_seed(plan: Plan, site: int, number: int) -> int:

@@ -1,7 +1,8 @@
 """What is bright on an angiogram but no artery of the brain, and the air beside it.
 
 None of it is labelled, as hand-drawn vessel trees leave it out too: fat behind the eyes, pituitary, choroid
-plexus, venous sinuses, arteries of the scalp, and in some heads blood that leaked weeks ago.
+plexus, venous sinuses, arteries of the scalp, and in some heads blood that leaked weeks ago, a tumour, or veins
+full of contrast agent.
 """
 
 from dataclasses import replace
@@ -10,7 +11,8 @@ import numpy as np
 
 from shared.imaging.scan import Volume
 from simulations.hospitals.branching import Branch, Points, line, wind
-from simulations.hospitals.grid import Grid
+from simulations.hospitals.findings import Findings
+from simulations.hospitals.grid import Grid, smooth_noise
 from simulations.hospitals.rasterise import coverage
 from simulations.hospitals.shapes import Ball, border, depth, mirrored, paint
 from simulations.hospitals.site import Site
@@ -28,11 +30,16 @@ _TRANSVERSE = (
 _SCALP = ((74.0, -8.0, -48.0), (75.0, -4.0, -20.0), (75.5, 4.0, 0.0), (73.0, 20.0, 20.0), (64.0, 40.0, 36.0))
 
 
-def add_distractors(rng: np.random.Generator, picture: Volume, grid: Grid, site: Site) -> None:
+def add_distractors(rng: np.random.Generator, picture: Volume, grid: Grid, site: Site, found: Findings) -> None:
     """Paint them over the picture (I, J, K) of one head, in place."""
     for ball, value in _blobs(rng, site):
         paint(picture, value, border(depth(grid, ball), 1.2 * grid.edge))
-    _, bright = coverage(_tubes(rng), grid)
+    veins = _tubes(rng)
+    if found.mass:
+        _mass(rng, picture, grid, found.mass)
+    if found.agent:
+        veins = [replace(vein, flow=float(rng.uniform(0.75, 1.1))) for vein in [*veins, *_cortical(rng)]]
+    _, bright = coverage(veins, grid)
     np.maximum(picture, bright, out=picture)
 
 
@@ -71,6 +78,30 @@ def _tubes(rng: np.random.Generator) -> list[Branch]:
             replace(wind(rng, line("scalp artery", _side(rng, m, _SCALP), (0.9, 0.6)), 0.06), flow=0.85),
         ]
     return tubes
+
+
+def _mass(rng: np.random.Generator, picture: Volume, grid: Grid, radius: float) -> None:
+    """Paint a tumour that takes up contrast agent, mottled, now and then dark in the middle."""
+    x, y, z = rng.uniform((-40, -55, 0), (40, 40, 40))
+    ball = Ball((x, y, z), (radius, radius * float(rng.uniform(0.7, 1.2)), radius))
+    mottled = np.asarray(float(rng.uniform(0.6, 0.95)) * (1 + 0.2 * smooth_noise(rng, grid, 4.0)), np.float32)
+    paint(picture, mottled, border(depth(grid, ball) + smooth_noise(rng, grid, 6.0), 2.0))
+    if rng.uniform() < 0.4:
+        paint(picture, 0.12, border(depth(grid, Ball((x, y, z), (radius / 2,) * 3)), 2.0))
+
+
+def _cortical(rng: np.random.Generator) -> list[Branch]:
+    """Return veins over the convexity that run up to the sagittal sinus."""
+    veins = []
+    for m in rng.choice((-1.0, 1.0), size=int(rng.integers(6, 12))):
+        y, low = rng.uniform(-70, 45), rng.uniform(0.15, 0.6)
+        turn = np.linspace(low, 0.5, 7) * np.pi
+        reach = 0.97 * np.sqrt(max(1 - ((y + 10) / 84) ** 2, 0.1))
+        via = np.stack([m * 62 * np.cos(turn), y + 6 * (turn - turn[0]), 22 + 60 * np.sin(turn)], axis=1)
+        via[:, [0, 2]] = via[:, [0, 2]] * reach + [0, 22 * (1 - reach)]
+        calibre = float(rng.uniform(0.7, 1.4))
+        veins.append(wind(rng, line("cortical vein", via, (calibre, 1.2 * calibre)), 0.08))
+    return veins
 
 
 def _side(rng: np.random.Generator, m: float, via: tuple[tuple[float, float, float], ...]) -> Points:

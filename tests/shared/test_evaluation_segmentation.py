@@ -93,7 +93,7 @@ def test_the_difference_is_to_the_baseline(rows: list[Row]) -> None:
 
 
 def test_mean_and_sample_sd_over_patients() -> None:
-    row = Row("x", 1, {"p": 0.5, "q": 0.7, "r": 0.9}, (0.7,), None)
+    row = Row("x", 1, {"p": 0.5, "q": 0.7, "r": 0.9}, (0.7,), None, None, {}, {})
     assert (row.mean, row.sd) == pytest.approx((0.7, 0.2))
 
 

@@ -1,6 +1,7 @@
 """`willis evaluate`, end to end on tiny data: the right rows, the claim in full, repeatable, and strict."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,14 +9,18 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from torch import Tensor, nn
 
 from server.dataset.cases import write_cases
 from shared.errors import CohortError, UsageError
 from shared.evaluation.published import find_published
+from shared.evaluation.utility import NEEDED
 from shared.imaging import nifti
+from shared.imaging.patches import patient_patches
 from shared.imaging.scan import Role, Scan, Volume
 from shared.recipes.vessel_records import as_scans
 from simulations.evaluate import evaluate
+from simulations.evaluation.cohorts import find_patients
 
 EDGE = 32
 CLAIM = "ε = 7.99 (δ = 1e-05; unit: patient; add/remove; PLD, dp-accounting)"
@@ -54,8 +59,8 @@ def vessel_cohorts(folder: Path, seed: int) -> Path:
 
 
 def data_set(run: Path, prefix: str = "syn") -> Path:
-    image, label = tubes(np.random.default_rng(9), 6)
-    pairs = np.stack([image / 150, label * 2 - 1]).transpose(3, 0, 1, 2)[:, :, :EDGE, :EDGE]
+    image, label = tubes(np.random.default_rng(9), 8)
+    pairs = np.stack([np.clip(image / 75 - 1, -1, 1), label * 2 - 1]).transpose(3, 0, 1, 2)[:, :, :EDGE, :EDGE]
     (run / "dataset").mkdir(parents=True)
     write_cases(run / "dataset", as_scans(pairs.astype(np.float32)), prefix=prefix, description="synthetic")
     if prefix == "syn":
@@ -101,14 +106,18 @@ def test_report_has_every_row_the_claim_in_full_and_the_warning(places: dict[str
         "--repeats",
         3,
         "--combined",
+        "--quick",
     ).output
     found = json.loads((places["run"] / "dataset-evaluation.json").read_text())
     for words in (CLAIM, "noise from a seed", "Simulation only", "may not leave a hospital", "public (free)"):
         assert words in shown
     assert found["claim"].startswith(CLAIM)
     rows = {row["trained_on"]: row for row in found["rows"]}
-    assert [row["training_pairs"] for row in rows.values()] == [6, 6, 6, 12]
-    assert list(rows)[-1] == "synthetic+public"
+    assert [row["training_pairs"] for row in rows.values()] == [8, 8, 8, 16, 16]
+    assert list(rows)[-2:] == ["synthetic + public", "real + synthetic"]
+    assert "Added to real pairs they" in shown
+    assert "image_quality" not in found
+    assert not (places["run"] / "dataset-evaluation.png").exists()
     for row in rows.values():
         assert list(row["dice_of_each_patient"]) == [
             "site-a/sub-1",
@@ -116,9 +125,11 @@ def test_report_has_every_row_the_claim_in_full_and_the_warning(places: dict[str
             "site-b/sub-1",
             "site-b/sub-2",
         ]
-        assert row["dice_mean"] == pytest.approx(np.mean(list(row["dice_of_each_patient"].values())))
-    baseline = [name for name, row in rows.items() if row["minus_public_simulator"] is None]
-    assert baseline == ["public (free)"]
+        for measure in ("dice", "hd95_mm", "bahd_mm"):
+            of_each = list(row[f"{measure}_of_each_patient"].values())
+            assert row[f"{measure}_mean"] == pytest.approx(np.mean(of_each))
+    for yardstick, name in (("minus_public_simulator", "public (free)"), ("minus_real", "real (ceiling)")):
+        assert [other for other, row in rows.items() if row[yardstick] is None] == [name]
 
 
 def test_same_seed_same_bytes_and_the_run_names_its_cohorts(places: dict[str, Path], tmp_path: Path) -> None:
@@ -138,9 +149,80 @@ def test_same_seed_same_bytes_and_the_run_names_its_cohorts(places: dict[str, Pa
             seed,
             "--out",
             out,
+            "--quick",
         )
         written.append(out.read_bytes())
     assert written[0] == written[1] != written[2]
+
+
+class Moments(nn.Module):
+    """Two features: mean and spread of an image."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.stack([images.flatten(1).mean(dim=1), images.flatten(1).std(dim=1)], dim=1)
+
+
+def evaluate_with_moments(places: dict[str, Path], folder: Path, *more: object) -> tuple[str, Path]:
+    network = folder / "moments.pt"
+    torch.jit.trace(Moments(), torch.rand(2, 1, EDGE, EDGE)).save(str(network))  # type: ignore[no-untyped-call]
+    where = "--real", places["real"], "--held-out", places["held out"], "--features", network
+    shown = call(places["run"], *where, "--steps", 1, "--repeats", 1, "--out", folder / "found.json", *more).output
+    return shown, folder / "found.json"
+
+
+def test_image_quality_names_its_network_and_is_drawn(places: dict[str, Path], tmp_path: Path) -> None:
+    shown, target = evaluate_with_moments(places, tmp_path)
+    found = json.loads(target.read_text())
+    quality = found["image_quality"]
+    assert quality["features"].startswith("moments.pt (")
+    assert quality["features"] in shown
+    assert found["note"].startswith("Simulation only")
+    rows = {row["images_of"]: row for row in quality["rows"]}
+    assert list(rows) == ["real, held out", "public (free)", "synthetic"]
+    assert all(row["images"] == 8 for row in rows.values())
+    assert rows["synthetic"]["FID to training patients"]["value"] > 0
+    assert rows["real, held out"]["FID to held-out patients"] is None
+    assert rows["synthetic"]["nearest patients"]["patients_of_each_kind"] == 4
+    for words in ("PRD, area", "α-precision", "β-recall", "authenticity", "SSIM", "chance gives"):
+        assert words in shown
+    assert target.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_copies_of_patients_are_said_to_be_remembered(places: dict[str, Path], tmp_path: Path) -> None:
+    """Images of training patients, published as if they were synthetic."""
+    patients = find_patients(places["real"], NEEDED)
+    pairs = np.concatenate(
+        [patient_patches(p.scans(), EDGE, 6, np.random.default_rng(0)).crop(np.arange(6)) for p in patients]
+    )
+    (tmp_path / "copies").mkdir()
+    write_cases(tmp_path / "copies", as_scans(pairs), prefix="syn", description="synthetic")
+    shown, _ = evaluate_with_moments({**places, "run": tmp_path / "copies"}, tmp_path)
+    assert "REMEMBERED" in shown
+
+
+def test_vessels_outside_the_brain_count_where_all_are_asked_for(places: dict[str, Path], tmp_path: Path) -> None:
+    held_out = vessel_cohorts(tmp_path / "held-out", 2)
+    for path in held_out.rglob("*brain_mask.nii.gz"):
+        brain, affine = nifti.read(path)
+        brain[:, :12] = 0
+        nifti.write(path, brain, affine)
+    found = {}
+    for tissue in ("intracranial", "all"):
+        out = tmp_path / f"{tissue}.json"
+        where = "--real", places["real"], "--held-out", held_out, "--tissue", tissue, "--quick", "--out", out
+        call(places["run"], *where, "--steps", 3, "--repeats", 1)
+        found[tissue] = json.loads(out.read_text())
+    assert found["all"]["what"].endswith("of all vessels")
+    assert found["all"]["rows"][0]["dice_mean"] != found["intracranial"]["rows"][0]["dice_mean"]
+
+
+def test_too_few_patients_for_image_quality_are_said_before_the_work(
+    places: dict[str, Path], tmp_path: Path
+) -> None:
+    few = tmp_path / "held-out"
+    shutil.copytree(places["held out"] / "site-a", few / "site-a")
+    with pytest.raises(UsageError, match=r"2 held-out patients.*--quick"):
+        call(places["run"], "--real", places["real"], "--held-out", few)
 
 
 def test_a_patient_that_was_trained_on_is_not_held_out(places: dict[str, Path], tmp_path: Path) -> None:
@@ -166,7 +248,7 @@ def test_held_out_patients_need_a_brain_mask(places: dict[str, Path], tmp_path: 
 
 def test_samples_without_noise_are_marked(places: dict[str, Path], tmp_path: Path) -> None:
     run = data_set(tmp_path / "run", prefix="unsafe")
-    options = ("--real", places["real"], "--held-out", places["held out"], "--steps", 1, "--repeats", 1)
+    options = ("--real", places["real"], "--held-out", places["held out"], "--steps", 1, "--repeats", 1, "--quick")
     shown = call(run / "dataset", *options).output
     assert "NOT PRIVATE: ε = ∞" in shown
     assert "No verdict" in shown  # from one training

@@ -1,0 +1,100 @@
+"""One run of a federation as a cell of a study: train, then draw pairs, both through the doors a person uses."""
+
+import shutil
+import time
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.canonical import Json
+from shared.privacy.accounting import PrivacyCost, cost
+from shared.privacy.events import SampledGaussian
+from shared.recipes.settings import Setting
+from simulations.studies.cells import Cell
+from simulations.studies.cohorts import federate
+
+FOLDER = "runs"
+DELTA = 1e-5
+PUBLISHED = 16  # cases in the data set of the run itself: enough for its contact sheet
+
+
+class Training(BaseModel):
+    """Everything that decides a run and what is drawn from it. Without ε it is not private, by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    cohort: str  # folder of the sites, relative to OUT
+    seed: int  # of noise, weights and draws
+    pairs: int  # drawn from the finished run
+    recipe: str = "vessels-2d"
+    variant: str
+    preset: str = "small"
+    epsilon: float | None  # most it may cost; None for a run without noise
+    rounds: int | None = None  # None: the recipe's
+    settings: dict[str, Setting] = {}
+
+    def cell(self, name: str) -> Cell:
+        """Return the cell that trains it."""
+        return Cell(name, self.model_dump(mode="json"))
+
+
+def train(out: Path, cell: Cell) -> Json:
+    """Run the federation in `OUT/runs/<cell>`, draw its pairs, and return what it cost.
+
+    Raises:
+        WillisError: as `willis simulate` and `willis sample`.
+    """
+    from server.run.folder import RunFolder
+    from server.run.sampling import draw_more
+    from simulations.federation import Asked, start_run
+
+    asked = Training.model_validate(cell.settings)
+    folder = out / FOLDER / cell.name
+    shutil.rmtree(folder, ignore_errors=True)  # interrupted, or of other settings
+    federate(out / asked.cohort, folder / "sites")
+    start = time.perf_counter()
+    start_run(
+        folder / "run",
+        folder / "sites",
+        Asked(
+            recipe=asked.recipe,
+            variant=asked.variant,
+            preset=asked.preset,
+            settings=asked.settings,
+            epsilon=asked.epsilon,
+            delta=DELTA,
+            rounds=asked.rounds,
+            seed=asked.seed,
+            pretrain=None,
+            count=PUBLISHED,
+            unsafe_non_private=asked.epsilon is None,
+            overlap=None,
+            federation=None,
+        ),
+        "embedded",
+    )
+    trained = time.perf_counter() - start
+    plan = RunFolder(folder / "run").plan()
+    draw_more(
+        folder / "run",
+        folder / "pairs",
+        count=asked.pairs,
+        seed=asked.seed,
+        source="",
+        unsafe=not plan.spending.protects_patients,
+    )
+    (mechanism,) = plan.spending.mechanisms
+    sigma = mechanism.noise_multiplier if isinstance(mechanism, SampledGaussian) else 0.0
+    price = cost([plan.spending], plan.delta)
+    return {"train_seconds": trained, "steps": mechanism.steps, "noise_multiplier": sigma, **as_json(price)}
+
+
+def as_json(price: PrivacyCost) -> dict[str, Json]:
+    """Return an ε with all that gives it meaning; JSON has no infinity, so ε = ∞ is null."""
+    return {
+        "epsilon": price.epsilon if price.epsilon < float("inf") else None,
+        "delta": price.delta,
+        "unit": price.unit.value,
+        "relation": price.relation.value,
+        "accountant": price.accountant,
+        "claim": str(price),
+    }
