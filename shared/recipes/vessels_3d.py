@@ -42,7 +42,7 @@ class Vessels3dGp(VesselGanRecipe):
     large: ClassVar[VesselGan3dSize] = sizes.GP_PAPER
     mixed: ClassVar[bool] = False
     # About the median norm of a patient's gradient on the private variant's small critic after pre-training.
-    clip_norm: ClassVar[float] = 200.0
+    clip_norm: ClassVar[float] = 50.0
 
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> GanSchedule:
