@@ -41,6 +41,8 @@ class Vessels3dGp(VesselGanRecipe):
     small: ClassVar[VesselGan3dSize] = sizes.GP_SMALL
     large: ClassVar[VesselGan3dSize] = sizes.GP_PAPER
     mixed: ClassVar[bool] = False
+    # About the median norm of a patient's gradient on the private variant's small critic after pre-training.
+    clip_norm: ClassVar[float] = 50.0
 
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> GanSchedule:
@@ -50,20 +52,21 @@ class Vessels3dGp(VesselGanRecipe):
                 rounds=60,
                 steps=5,
                 sampling_rate=0.25,
-                clip_norm=10.0,
+                clip_norm=cls.clip_norm,
                 records=4,
                 critic_rate=2e-3,
-                generator_rate=1e-3,
+                generator_rate=5e-4,
                 generator_steps=5,
                 generator_batch=8,
                 pretraining_steps=300,
+                pretraining_critic_steps=2,
                 mixed_precision=cls.mixed,
             )
         return GanSchedule(
             rounds=_EPOCHS * _PATIENTS * VOLUMES[preset] // _BATCH,
             steps=1,
             sampling_rate=_BATCH / _PATIENTS,
-            clip_norm=10.0,
+            clip_norm=cls.clip_norm,
             records=1,
             critic_rate=4e-4,
             generator_rate=2e-4,
@@ -138,12 +141,13 @@ class Vessels3dPrivate(Vessels3dGp):
             rounds=20,
             steps=5,
             sampling_rate=0.25,
-            clip_norm=10.0,
+            clip_norm=cls.clip_norm,
             records=8,
-            critic_rate=2e-3 if preset == "small" else 4e-4,
-            generator_rate=1e-3 if preset == "small" else 2e-4,
+            critic_rate=5e-4,
+            generator_rate=2e-4,
             generator_batch=8 if preset == "small" else _BATCH,
             pretraining_steps=600 if preset == "small" else 20_000,
+            pretraining_critic_steps=3,
         )
 
 
