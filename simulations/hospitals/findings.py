@@ -10,6 +10,7 @@ import numpy as np
 
 from simulations.hospitals.site import Site
 
+KINDS = ("occluded", "aneurysm", "slow", "agent", "mass", "metal", "ghost", "fold")
 OCCLUDED = ("M1-R", "M1-L", "A1-R", "A1-L", "P2-R", "P2-L", "ICA-R", "ICA-L")
 
 
