@@ -113,7 +113,7 @@ def insert_bodies(ground: Background, tissue: float, bright: float, rng: np.rand
                 ground.image,
                 place + radii * rng.uniform(-0.3, 0.3, 3),
                 core,
-                rng.uniform(tissue, 1.5 * bright),
+                tissue + rng.uniform(0.0, bright),
                 rng,
             )
 
