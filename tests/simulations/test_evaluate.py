@@ -181,9 +181,9 @@ def test_image_quality_names_its_network_and_is_drawn(places: dict[str, Path], t
     rows = {row["images_of"]: row for row in quality["rows"]}
     assert list(rows) == ["real, held out", "public (free)", "synthetic"]
     assert all(row["images"] == 8 for row in rows.values())
-    assert rows["synthetic"]["FID to training patients"]["value"] > 0
-    assert rows["real, held out"]["FID to held-out patients"] is None
-    assert rows["synthetic"]["nearest patients"]["patients_of_each_kind"] == 4
+    assert rows["synthetic"]["fid_training"]["value"] > 0
+    assert rows["real, held out"]["fid_held_out"] is None
+    assert rows["synthetic"]["nearest_patients"]["patients_of_each_kind"] == 4
     for words in ("PRD, area", "α-precision", "β-recall", "authenticity", "SSIM", "chance gives"):
         assert words in shown
     assert target.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
@@ -193,8 +193,8 @@ def test_image_quality_names_its_network_and_is_drawn(places: dict[str, Path], t
 def test_copies_of_patients_are_said_to_be_remembered(nearer: int, words: str) -> None:
     """Of ten images so many lie nearer to a training patient, where chance gives three to seven."""
     one = Interval(0.5, 0.4, 0.6)
-    distances = np.arange(10) < nearer, np.arange(10) >= nearer
-    nearest = NearestPatients(1.0 - distances[0], 1.0 - distances[1], 4, (0.3, 0.7), 0.01)
+    is_nearer = (np.arange(10) < nearer).astype(np.float64)
+    nearest = NearestPatients(1 - is_nearer, is_nearer, 4, (0.3, 0.7), 0.01)
     row = Quality("synthetic", 10, None, None, one, 0.5, 0.5, one, one, one, one, nearest)
     found = verdict(Assessment("a network", [row], {}, {}))
     assert f"{10 * nearer} %" in found
