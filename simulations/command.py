@@ -28,7 +28,12 @@ Examples:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of the hospitals' folders.",
 )
-@click.option("--preset", default="small", show_default=True, help="small: a laptop; paper: the paper's sizes.")
+@click.option(
+    "--preset",
+    default="small",
+    show_default=True,
+    help="small: a laptop; paper: the paper's sizes; published: these, with its code's faults.",
+)
 @click.option(
     "--set",
     "settings",

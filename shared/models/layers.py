@@ -32,9 +32,12 @@ class CriticNorm(StrEnum):
     SPECTRAL = "spectral"  # Miyato et al. (2018), of the weights
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
-    """Return what stands in for batch norm."""
-    return nn.GroupNorm(min(32, channels), channels)
+def group_norm(channels: int, least: int = 8) -> nn.GroupNorm:
+    """Return what stands in for batch norm: up to 32 groups of at least so many channels.
+
+    Groups of one channel, as small networks would have, could not tell a map with a vessel from one without.
+    """
+    return nn.GroupNorm(max(1, min(32, channels // least)), channels)
 
 
 def downward(convolution: nn.Conv2d | nn.Conv3d, norm: CriticNorm | None) -> nn.Sequential:

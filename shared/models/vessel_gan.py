@@ -29,6 +29,7 @@ class VesselGanSize:
     kernel: int = 4
     critic_norm: CriticNorm = CriticNorm.INSTANCE
     first_norm: bool = False  # whether the critic's first layer is normalised too
+    group: int = 1  # least number of channels the generator normalises together
 
     @property
     def padding(self) -> int:
@@ -39,8 +40,8 @@ class VesselGanSize:
 _WIDE, _NARROW = (1536, 768, 384, 192, 96), (128, 64, 32, 16)
 PAPER = VesselGanSize(latent=128, widths=_WIDE, seed=3)  # 96 x 96, DP-WGAN
 SMALL = VesselGanSize(latent=32, widths=_NARROW, seed=4)  # 64 x 64
-GP_PAPER = replace(PAPER, kernel=5, first_norm=True)
-GP_SMALL = replace(SMALL, kernel=5, first_norm=True)
+GP_PAPER = replace(PAPER, kernel=5, first_norm=True, group=8)
+GP_SMALL = replace(SMALL, kernel=5, first_norm=True, group=8)
 SN_PAPER = replace(GP_PAPER, critic_norm=CriticNorm.SPECTRAL)
 SN_SMALL = replace(GP_SMALL, critic_norm=CriticNorm.SPECTRAL)
 DC_PAPER = replace(GP_PAPER, latent=100)
@@ -53,9 +54,9 @@ class VesselGenerator(nn.Module):
     def __init__(self, size: VesselGanSize) -> None:
         super().__init__()
         self.latent = size.latent
-        layers: list[nn.Module] = [_first(size), group_norm(size.widths[0]), nn.ReLU()]
+        layers: list[nn.Module] = [_first(size), group_norm(size.widths[0], size.group), nn.ReLU()]
         for a, b in itertools.pairwise(size.widths):
-            layers += [_doubling(size, a, b), group_norm(b), nn.ReLU()]
+            layers += [_doubling(size, a, b), group_norm(b, size.group), nn.ReLU()]
         layers += [_doubling(size, size.widths[-1], CHANNELS), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 

@@ -16,6 +16,7 @@ from shared.models.layers import CriticNorm, downward, group_norm, latents
 
 CHANNELS = 2  # image, label
 _DOUBLINGS, _HALVINGS = 3, 4
+_DARK = (-0.7, -1.5)  # of image and label before the hyperbolic tangent
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class VesselGan3dSize:
     critic_width: int
     shape: tuple[int, int, int]  # of a patch (i, j, k), each edge a multiple of 16
     critic_norm: CriticNorm = CriticNorm.INSTANCE
+    first_norm: bool = True  # whether the critic's first layer is normalised too
 
 
 GP_PAPER = VesselGan3dSize(128, 512, 512, (128, 128, 64))
@@ -60,6 +62,14 @@ class VesselGenerator3d(nn.Module):
         patches: Tensor = self.output(self.up(self.seed(latent)))
         return patches
 
+    @torch.no_grad()
+    def start_dark(self) -> None:
+        """Let fresh weights draw dark images with hardly a vessel, or hundreds of steps go by until they do."""
+        output = self.output[0]
+        assert isinstance(output, nn.Conv3d)
+        assert output.bias is not None
+        output.bias.copy_(torch.tensor(_DARK))
+
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """Return n patches (n, 2, i, j, k) from latent noise drawn with the given generator."""
         patches: Tensor = self(latents(n, self, self.latent, generator))
@@ -73,8 +83,11 @@ class VesselCritic3d(nn.Module):
         super().__init__()
         widths = [size.critic_width >> depth for depth in reversed(range(_HALVINGS))]
         halvings = (
-            downward(nn.Conv3d(a, b, 3, stride=2, padding=1), size.critic_norm)
-            for a, b in itertools.pairwise([CHANNELS, *widths])
+            downward(
+                nn.Conv3d(a, b, 3, stride=2, padding=1),
+                size.critic_norm if depth or size.first_norm else None,
+            )
+            for depth, (a, b) in enumerate(itertools.pairwise([CHANNELS, *widths]))
         )
         i, j, k = (edge >> _HALVINGS for edge in size.shape)
         self.layers = nn.Sequential(*halvings, nn.Flatten(), nn.Linear(widths[-1] * i * j * k, 1))

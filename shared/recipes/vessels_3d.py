@@ -24,6 +24,7 @@ from shared.models import vessel_gan_3d as sizes
 from shared.models.vessel_gan_3d import VesselCritic3d, VesselGan3dSize, VesselGenerator3d
 from shared.phantoms.vessels import simulate_3d
 from shared.recipes.vessel_gans import PATCHES_PER_PHANTOM, GanSchedule, VesselGanRecipe
+from shared.recipes.wasserstein import SMOOTHED
 
 VOLUMES = {"small": 24, "paper": 50, "published": 50}  # a patient: a grid, the rest centred on arteries
 _PATIENTS, _BATCH, _EPOCHS = 47, 4, 100
@@ -40,6 +41,8 @@ class Vessels3dGp(VesselGanRecipe):
     small: ClassVar[VesselGan3dSize] = sizes.GP_SMALL
     large: ClassVar[VesselGan3dSize] = sizes.GP_PAPER
     mixed: ClassVar[bool] = False
+    # About the median norm of a patient's gradient on the private variant's small critic after pre-training.
+    clip_norm: ClassVar[float] = 50.0
 
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> GanSchedule:
@@ -49,20 +52,21 @@ class Vessels3dGp(VesselGanRecipe):
                 rounds=60,
                 steps=5,
                 sampling_rate=0.25,
-                clip_norm=10.0,
+                clip_norm=cls.clip_norm,
                 records=4,
-                critic_rate=4e-4,
-                generator_rate=2e-4,
+                critic_rate=2e-3,
+                generator_rate=5e-4,
                 generator_steps=5,
                 generator_batch=8,
                 pretraining_steps=300,
+                pretraining_critic_steps=2,
                 mixed_precision=cls.mixed,
             )
         return GanSchedule(
             rounds=_EPOCHS * _PATIENTS * VOLUMES[preset] // _BATCH,
             steps=1,
             sampling_rate=_BATCH / _PATIENTS,
-            clip_norm=10.0,
+            clip_norm=cls.clip_norm,
             records=1,
             critic_rate=4e-4,
             generator_rate=2e-4,
@@ -75,6 +79,15 @@ class Vessels3dGp(VesselGanRecipe):
     def size(self) -> VesselGan3dSize:
         """The networks' widths at this preset."""
         return self.small if self.preset == "small" else self.large
+
+    def build(self, seed: int) -> nn.ModuleDict:
+        """See `Recipe.build`."""
+        model = super().build(seed)
+        for network in ("generator", SMOOTHED):
+            generator = model[network]
+            assert isinstance(generator, VesselGenerator3d)
+            generator.start_dark()
+        return model
 
     def networks(self) -> tuple[nn.Module, nn.Module]:
         """See `VesselGanRecipe.networks`."""
@@ -118,8 +131,8 @@ class Vessels3dPrivate(Vessels3dGp):
     variant = "private"
     is_default = True
     presets = ("small", "paper")
-    small = replace(sizes.GP_SMALL, critic_width=16)
-    large = replace(sizes.DP_PAPER, critic_width=64)
+    small = replace(sizes.GP_SMALL, critic_width=32, first_norm=False)
+    large = replace(sizes.DP_PAPER, critic_width=64, first_norm=False)
 
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> GanSchedule:
@@ -128,12 +141,13 @@ class Vessels3dPrivate(Vessels3dGp):
             rounds=20,
             steps=5,
             sampling_rate=0.25,
-            clip_norm=10.0,
+            clip_norm=cls.clip_norm,
             records=8,
-            critic_rate=4e-4,
+            critic_rate=5e-4,
             generator_rate=2e-4,
             generator_batch=8 if preset == "small" else _BATCH,
             pretraining_steps=600 if preset == "small" else 20_000,
+            pretraining_critic_steps=3,
         )
 
 

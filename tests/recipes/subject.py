@@ -24,8 +24,9 @@ from shared.ledger.events import Run
 from shared.privacy.events import NoiseSource, Unit
 from shared.privacy.mechanism import GaussianSum
 from shared.privacy.randomness import Randomness, SystemRandomness
-from shared.recipes.base import Arrays, GradientPhase, Recipe, Records, ReleasePhase, state_of
+from shared.recipes.base import NONE, Arrays, GradientPhase, Recipe, Records, ReleasePhase, state_of
 from shared.recipes.catalogue import catalogue, load
+from shared.recipes.settings import Setting
 from tests.client.conversation import run_of
 from tests.cohorts import site_for
 
@@ -154,9 +155,17 @@ class Subject:
         return self.released(Scripted(drawn=drawn, noise=silence), patients, noise_multiplier=1e-6)
 
 
-def subject_of(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
+def named(name: str, preset: str = "small", settings: Mapping[str, Setting] = NONE) -> Recipe:
+    """Return the recipe called "name variant"."""
+    recipe, variant = name.split()
+    return load(recipe, variant, preset, settings=settings)
+
+
+def subject_of(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, Setting] = NONE
+) -> Subject:
     """Return a registered recipe at its small preset, ready to be played."""
-    recipe = load(name.split()[0], name.split()[1], "small")
+    recipe = named(name, settings=settings)
     site = site_for(recipe.roles, folder / SITE, PATIENTS, sessions=3)
     records_of.cache_clear()
     patients = records_of(site, recipe.name, recipe.variant, "small", 5)
