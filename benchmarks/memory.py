@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.federation import Federation, planned_run
 from benchmarks.patient_step import Setting, step
-from benchmarks.timing import peak_memory
+from simulations.memory import peak_memory
 
 STEPS, ROUNDS = 2, 2  # in the second, the optimiser's state is there as well
 

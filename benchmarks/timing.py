@@ -4,13 +4,10 @@ Other work on the machine comes and goes; it hits neighbours in time alike. So t
 gives one ratio, and the median of the ratios is told. The order within a turn alternates.
 """
 
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -48,16 +45,3 @@ def ratio(costs: list[Cost], base: list[Cost]) -> Cost:
     """Return the medians of the turns' ratios."""
     pairs = list(zip(costs, base, strict=True))
     return median([Cost(a.wall / b.wall, a.cpu / b.cpu) for a, b in pairs])
-
-
-def peak_memory() -> int:
-    """Return the most memory this process has held so far, in bytes.
-
-    `getrusage` is not asked where Linux tells better: there a new process inherits its parent's peak.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        (line,) = (text for text in status.read_text().splitlines() if text.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024

@@ -5,7 +5,8 @@ digest of the settings; a cell whose file has this digest is not computed again.
 result (a run, samples) lies in a folder of its own, and is begun anew with it.
 
 Every cell has a process of its own, so that one that crashes or runs out of memory takes no other with it, and
-its memory is free for the next. What it prints is in `OUT/cells/<name>.log`.
+its memory is free for the next. What it prints is in `OUT/cells/<name>.log`. On Linux such a process is a fork of
+one that has loaded the libraries and done nothing else (`preload`), elsewhere it loads them itself.
 """
 
 import json
@@ -17,6 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, 
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from shared.canonical import Json, canonical, digest
 from shared.code import code_digest
@@ -24,6 +26,8 @@ from shared.errors import UsageError
 from shared.files import write_durably
 
 FOLDER = "cells"
+# Never a fork of this process, which would copy the locks of other threads.
+_START = "forkserver" if sys.platform == "linux" else "spawn"
 Report = Callable[[str, int, int], None]  # what is being done, cells done, cells in all
 
 
@@ -44,12 +48,23 @@ class Cell:
 class Done:
     """What a cell found."""
 
-    result: Json
+    result: Any  # JSON; each kind of cell says what
     seconds: float  # it took, loading of libraries left out
     code: str  # digest of the code it ran
 
 
 Work = Callable[[Path, Cell], Json]  # a function of a module, so that another process can find it: OUT, cell
+
+
+def preload(module: str) -> None:
+    """Have the processes of cells start with a module loaded, which takes seconds; to be called before any starts.
+
+    They compute on one thread each: cells run side by side, and small networks gain nothing from a second one.
+    """
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    if _START == "forkserver":
+        get_context(_START).set_forkserver_preload([module])
 
 
 def run_cells(
@@ -103,7 +118,7 @@ def finished(out: Path, cell: Cell) -> Done | None:
     return None
 
 
-def _take(out: Path, cell: Cell, future: Future[Json], done: dict[str, Done], failed: dict[str, str]) -> None:
+def _take(out: Path, cell: Cell, future: Future[None], done: dict[str, Done], failed: dict[str, str]) -> None:
     """Note what became of a cell; any error of one is no reason to stop the others."""
     error = future.exception()
     found = finished(out, cell)
@@ -116,8 +131,7 @@ def _take(out: Path, cell: Cell, future: Future[Json], done: dict[str, Done], fa
 def _in_new_process(out: Path, cell: Cell, work: Work) -> None:
     log = out / FOLDER / f"{cell.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    # Started afresh, not forked: a fork would copy the locks of other threads.
-    with ProcessPoolExecutor(1, get_context("spawn"), initializer=_say_it_in, initargs=(log,)) as one:
+    with ProcessPoolExecutor(1, get_context(_START), initializer=_say_it_in, initargs=(log,)) as one:
         one.submit(_compute, out, cell, work).result()
 
 

@@ -1,18 +1,163 @@
-"""`willis study`: published claims, recomputed. Nothing heavy is imported before a study runs."""
+"""`willis study`: published claims recomputed, experiments run again. Nothing heavy is imported before."""
 
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
+if TYPE_CHECKING:
+    from simulations.studies.bench import Bench, Findings
+    from simulations.studies.cells import Done
+    from simulations.studies.rows import Row, Sizes
+
 PATCHES_PER_PATIENT = (1, 10, 100, 1000)
+_EPILOG = """\b
+OUT keeps everything: cohorts/, held-out/, second-site/ (phantom patients), runs/ (each run a federation of
+its own, as `willis simulate` leaves it), samples/ (contact sheets), cells/ (one result a file, with its
+log). Interrupt a study when you like and give the same command again: what is done is not done again, and
+what has other settings is done anew.
+"""
+
+
+class _Experiment(Protocol):
+    """A module that runs one."""
+
+    __name__: str
+    SIZES: "dict[str, Sizes]"
+
+    def rows(self, preset: str) -> "Sequence[Row]": ...
+    def run(self, bench: "Bench", sizes: "Sizes", chosen: "Sequence[Row]") -> "tuple[Findings, list[Done]]": ...
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def study() -> None:
-    """Recompute what others published about privacy."""
+    """Recompute what others published, and run their experiments again."""
 
 
-@study.command("kossen-accounting")
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what all experiments take."""
+    for option in reversed(
+        (
+            click.argument("out", type=click.Path(path_type=Path, file_okay=False)),
+            click.option(
+                "--preset",
+                type=click.Choice(["small", "paper"]),
+                default="small",
+                show_default=True,
+                help="small: a laptop, under half an hour on two cores; paper: the paper's sizes, days on a GPU.",
+            ),
+            click.option("--seeds", type=click.IntRange(1), help="Repetitions.  [default: the preset's]"),
+            click.option("--sites", type=click.IntRange(1, 4), help="Hospitals.  [default: the preset's]"),
+            click.option(
+                "--patients", type=click.IntRange(3), help="Training patients at each.  [default: the preset's]"
+            ),
+            click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one a CPU core]"),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@study.command("vessels-utility", short_help="What private vessel images are worth for training.", epilog=_EPILOG)
+@_options
+def vessels_utility(out: Path, preset: str, **chosen: int | None) -> None:
+    """Say what private vessel images are worth: the table of the README, with its intervals.
+
+    One segmentation network, trained on as many pairs of each kind: real patients, the free public simulator, both
+    private recipes at ε 8, ε 3 and without noise, a GAN that is not private, and the DP-WGAN of Kossen et al. 2022
+    with its own unit, the patch. Every seed draws its own patients, noise and trainings; rows are compared seed by
+    seed and patient by patient, on phantoms.
+
+    \b
+    Writes OUT/vessels-utility.csv, .md, .png and OUT/vessels-utility-samples.png. Example:
+      willis study vessels-utility utility --preset small
+    """
+    from simulations.studies import vessels_utility as study_of
+
+    _run(study_of, out, preset, chosen)
+
+
+@study.command("kossen-ch4", short_help="2D GANs of Kossen et al. 2021, and sharing simulated.", epilog=_EPILOG)
+@_options
+def kossen_ch4(out: Path, preset: str, **chosen: int | None) -> None:
+    """Run chapter 4 of Kossen's thesis again: vessel patches by DCGAN, WGAN-GP and WGAN-GP-SN (2021), on phantoms.
+
+    FID, Dice and 95HD on test patients of the first hospitals and of a second site; then a U-Net that was
+    pre-trained on synthetic pairs and fine-tuned on 1, 3, ..., 15 patients of the second site, beside one from
+    scratch. The paper's figures stand beside ours. Its GANs are not private; the private default and the free
+    public simulator are in every table.
+
+    \b
+    Writes OUT/kossen-ch4.csv, .md, kossen-ch4-transfer.csv, .md, .png and kossen-ch4-samples.png. Example:
+      willis study kossen-ch4 chapter-4 --preset small
+    """
+    from simulations.studies import kossen_ch4 as study_of
+
+    _run(study_of, out, preset, chosen)
+
+
+@study.command("kossen-ch5", short_help="3D GANs of Subramaniam et al. 2022.", epilog=_EPILOG)
+@_options
+def kossen_ch5(out: Path, preset: str, **chosen: int | None) -> None:
+    """Run chapter 5 of Kossen's thesis again: vessel volumes by gp, sn, sn-mp and c-sn-mp (2022), on phantoms.
+
+    FID and PRD, Dice and bAHD of all and of intracranial vessels on two sites, and what a step takes in time and
+    memory. The paper's figures stand beside ours, and the private variant and the free public simulator too.
+
+    \b
+    Writes OUT/kossen-ch5-quality, -cost, -all, -intracranial, -private (.csv, .md) and -samples.png. Example:
+      willis study kossen-ch5 chapter-5 --preset small
+    """
+    from simulations.studies import kossen_ch5 as study_of
+
+    _run(study_of, out, preset, chosen)
+
+
+@study.command("kossen-ch6", short_help="The DP-WGAN of Kossen et al. 2022 over noise.", epilog=_EPILOG)
+@_options
+def kossen_ch6(out: Path, preset: str, **chosen: int | None) -> None:
+    """Run chapter 6 of Kossen's thesis again: a DP-WGAN on vessel patches over noise multipliers, on phantoms.
+
+    Dice, FID to training and to test patients, and SSIM between samples, against ε. As in the paper the unit is
+    the patch, which protects no patient; rows with the patient as the unit stand beside. The ε the paper printed
+    stands beside what its released loop cost and what our run costs.
+
+    \b
+    Writes OUT/kossen-ch6.csv, .md, .png and OUT/kossen-ch6-samples.png. Example:
+      willis study kossen-ch6 chapter-6 --preset small
+    """
+    from simulations.studies import kossen_ch6 as study_of
+
+    _run(study_of, out, preset, chosen)
+
+
+def _run(study_of: _Experiment, out: Path, preset: str, chosen: dict[str, int | None]) -> None:
+    """Run one study: a module with `SIZES`, `rows` and `run`."""
+    from simulations.bars import bars
+    from simulations.studies.bench import Bench, check_folder, keep
+    from simulations.studies.cells import preload
+
+    preload(study_of.__name__)
+    check_folder(out)
+    sizes = _sizes(study_of.SIZES[preset], chosen)
+    with bars() as report:
+        findings, done = study_of.run(
+            Bench(out, chosen["jobs"] or os.cpu_count() or 1, report), sizes, study_of.rows(preset)
+        )
+    keep(findings, out, done)
+
+
+def _sizes(sizes: "Sizes", chosen: dict[str, int | None]) -> "Sizes":
+    """Return the preset's sizes with what was chosen in their place."""
+    people = sizes.hospitals
+    people = replace(people, sites=chosen["sites"] or people.sites, patients=chosen["patients"] or people.patients)
+    return replace(sizes, seeds=chosen["seeds"] or sizes.seeds, hospitals=people)
+
+
+@study.command("kossen-accounting", short_help="The privacy of Kossen et al. 2022, recomputed.")
 @click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures.")
 def kossen_accounting(csv_file: Path | None) -> None:
     """Print what the private runs of Kossen et al. 2022 cost, as accounted and as run. Takes minutes."""

@@ -6,6 +6,7 @@ Simulation only: these figures on patients are computed without a mechanism.
 import copy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +17,11 @@ from shared.evaluation.bootstrap import Scores
 from shared.evaluation.segmentation import build_network, train
 from shared.evaluation.utility import Judge, Tissue
 from shared.imaging.patches import Patches
+from shared.recipes.vessel_records import ROLES
+from simulations.evaluation.cohorts import find_patients
 from simulations.studies.cells import Cell
 from simulations.studies.pairs import Origin, pairs_of
+from simulations.studies.samples import keep_samples
 
 MEASURES = ("dice", "95HD", "bAHD")  # as `Judge.measures` returns them; distances in mm
 
@@ -40,10 +44,14 @@ class Judging(BaseModel):
 
 
 def judge(out: Path, cell: Cell) -> Json:
-    """Return every test patient's measures by test, by tissue, and how many labelled voxels the pairs had."""
+    """Return every test patient's measures by test and tissue, and what share of the pairs' voxels is vessel.
+
+    Leaves some of the pairs to look at: `OUT/samples/<cell>.png`, and as numbers for figures.
+    """
     asked = Judging.model_validate(cell.settings)
     torch.set_num_threads(1)
     pairs = pairs_of(out, asked.origin, asked.pairs, asked.size, asked.seed)
+    keep_samples(out, cell.name, pairs)
     found = trained(pairs, asked.steps, asked.seed)
     return {
         "pairs": len(pairs),
@@ -72,18 +80,15 @@ def trained(pairs: Patches, steps: int, seed: int, start: Judge | None = None) -
 
 def measured(tests: Path, network: Judge, tissue: Tissue) -> Json:
     """Return `MEASURES` by test patient."""
-    from shared.recipes.vessel_records import ROLES
-    from simulations.evaluation.cohorts import find_patients
-
     return {
         patient.name: list(network.measures(patient.scans(), tissue)) for patient in find_patients(tests, ROLES)
     }
 
 
-def scores(results: Sequence[Json], test: str, tissue: Tissue, measure: str) -> Scores:
+def scores(results: Sequence[Any], test: str, tissue: Tissue, measure: str) -> Scores:
     """Return one measure of several cells as (cells, patients), the patients in one order."""
     place = MEASURES.index(measure)
-    by_patient = [result["tests"][test][tissue.value] for result in results]  # type: ignore[index,call-overload]
+    by_patient = [result["tests"][test][tissue.value] for result in results]
     patients = sorted(by_patient[0])
     return np.array([[found[patient][place] for patient in patients] for found in by_patient], dtype=np.float64)
 

@@ -1,21 +1,23 @@
 """Training pairs (image, label) by where they come from: patients, the public simulator, or a run.
 
-All are in [-1, 1], n of (2, edge, edge), the same number in every row of a table.
+All are in [-1, 1], n of (2, i, j) or of (2, i, j, k), the same number in every row of a table.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from shared.canonical import Json
 from shared.evaluation.published import find_published
-from shared.imaging.patches import Patches, patient_patches
-from shared.phantoms.vessels import draw_parameters, simulate
+from shared.imaging.patches import Patches, PatchPool, patient_patches
+from shared.imaging.patches_3d import patient_volumes
+from shared.imaging.scan import Scan
+from shared.phantoms.vessels import draw_parameters, simulate, simulate_3d
 from shared.recipes.vessel_records import ROLES
 from simulations.evaluation.cohorts import Patient, find_patients
-from simulations.studies.runs import FOLDER
+from simulations.studies.runs import FOLDER, Training
 
 PAIRS_PER_PHANTOM = 2  # as in published data sets: more phantoms, fewer patches each
 
@@ -26,44 +28,54 @@ class Origin(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["real", "public", "run"]
     where: str = ""  # cohort relative to OUT; name of the cell of a run
-    trained: Json = None  # settings of that run's cell, so that another run is another origin
-    patients: int | None = None  # real: so many, the first of each site in turn; None: all
+    trained: Training | None = None  # that run, so that another run is another origin
 
 
-def pairs_of(out: Path, origin: Origin, count: int, size: int, seed: int) -> Patches:
-    """Return `count` pairs (count, 2, size, size); those of a run are what was drawn from it, whatever the seed.
+def pairs_of(out: Path, origin: Origin, count: int, size: tuple[int, ...], seed: int) -> Patches:
+    """Return `count` pairs (count, 2, *size); those of a run are what was drawn from it, whatever the seed.
 
     Raises:
         UsageError, CohortError: what they come from is missing or damaged.
     """
     if origin.kind == "run":
-        pairs = find_published(out / FOLDER / origin.where / "pairs").pairs()
-        pairs[:, 0] = 2 * pairs[:, 0] - 1  # stored in [0, 1]
-        return pairs
+        return _drawn(out / FOLDER / origin.where / "pairs", size)
     rng = np.random.default_rng(seed)
     if origin.kind == "public":
-        thetas = draw_parameters(-(-count // PAIRS_PER_PHANTOM), rng)
-        return np.concatenate([simulate(theta, PAIRS_PER_PHANTOM, size, rng) for theta in thetas])[:count]
-    return np.concatenate(by_patient(patients_of(out, origin), count, size, rng))
+        return _public(count, size, rng)
+    return np.concatenate(by_patient(find_patients(out / origin.where, ROLES), count, size, rng))
 
 
-def patients_of(out: Path, origin: Origin) -> list[Patient]:
-    """Return the patients that real pairs come from."""
-    everyone = find_patients(out / origin.where, ROLES)
-    if origin.patients is None:
-        return everyone
-    sites: dict[str, list[Patient]] = {}
-    for patient in everyone:
-        sites.setdefault(patient.cohort.folder.name, []).append(patient)
-    longest = max(map(len, sites.values()))
-    in_turn = [mine[n] for n in range(longest) for mine in sites.values() if n < len(mine)]
-    return in_turn[: origin.patients]
-
-
-def by_patient(patients: list[Patient], count: int, size: int, rng: np.random.Generator) -> list[Patches]:
+def by_patient(
+    patients: Sequence[Patient], count: int, size: tuple[int, ...], rng: np.random.Generator
+) -> list[Patches]:
     """Return `count` real pairs, one array a patient, as evenly over the patients as can be."""
     shares = [len(part) for part in np.array_split(np.arange(count), len(patients))]
     return [
-        patient_patches(patient.scans(), size, share, rng).draw(share, rng)
+        _pool(patient.scans(), size, share, rng).draw(share, rng)
         for patient, share in zip(patients, shares, strict=True)
     ]
+
+
+def _pool(scans: Sequence[Scan], size: tuple[int, ...], count: int, rng: np.random.Generator) -> PatchPool:
+    if len(size) == 2:
+        return patient_patches(scans, size[0], count, rng)
+    return patient_volumes(scans, (size[0], size[1], size[2]), count, rng)
+
+
+def _public(count: int, size: tuple[int, ...], rng: np.random.Generator) -> Patches:
+    thetas = draw_parameters(-(-count // PAIRS_PER_PHANTOM), rng)
+    if len(size) == 2:
+        drawn = [simulate(theta, PAIRS_PER_PHANTOM, size[0], rng) for theta in thetas]
+    else:
+        edges = (size[0], size[1], size[2])
+        drawn = [simulate_3d(theta, PAIRS_PER_PHANTOM, edges, rng) for theta in thetas]
+    return np.concatenate(drawn)[:count]
+
+
+def _drawn(folder: Path, size: tuple[int, ...]) -> Patches:
+    slices = find_published(folder).pairs()
+    slices[:, 0] = 2 * slices[:, 0] - 1  # stored in [0, 1]
+    if len(size) == 2:
+        return slices
+    volumes = slices.reshape(-1, size[2], *slices.shape[1:])
+    return np.ascontiguousarray(np.moveaxis(volumes, 1, -1))

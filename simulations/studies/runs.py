@@ -6,10 +6,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from server.run.folder import RunFolder
+from server.run.sampling import draw_more
 from shared.canonical import Json
 from shared.privacy.accounting import PrivacyCost, cost
 from shared.privacy.events import SampledGaussian
 from shared.recipes.settings import Setting
+from simulations.federation import Asked, start_run
 from simulations.studies.cells import Cell
 from simulations.studies.cohorts import federate
 
@@ -43,10 +46,6 @@ def train(out: Path, cell: Cell) -> Json:
     Raises:
         WillisError: as `willis simulate` and `willis sample`.
     """
-    from server.run.folder import RunFolder
-    from server.run.sampling import draw_more
-    from simulations.federation import Asked, start_run
-
     asked = Training.model_validate(cell.settings)
     folder = out / FOLDER / cell.name
     shutil.rmtree(folder, ignore_errors=True)  # interrupted, or of other settings
