@@ -41,7 +41,7 @@ class PrivateSchedule(Schedule):
     critic_rate: float = Field(default=0.02, gt=0)  # of plain descent, at sites and for the phantoms' half
     decay: float = Field(default=1.0, ge=0)  # weight of the head's squared weights
     generator_rate: float = Field(default=0.03, gt=0)  # of Adam
-    generator_steps: int = Field(default=3, ge=1)  # a round
+    generator_steps: int = Field(default=10, ge=1)  # a round
     spread: float = Field(default=0.03, ge=0)  # weight of the divergence from the public simulator
     phantoms: int = Field(default=1500, ge=10)  # in the pool that expectations are taken over
     feature_steps: int = Field(default=500, ge=1)
