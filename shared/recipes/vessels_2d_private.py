@@ -29,8 +29,8 @@ from shared.recipes.settings import Schedule, Setting
 from shared.recipes.vessel_records import EDGE, ROLES, VesselRecords, as_scans, records
 
 # Effective share of the pool. Further from where it was drawn, the distribution would chase single phantoms.
-WORN = 0.2  # below, it is drawn anew before the next round
-WORN_OUT = 0.1  # below, the distribution waits for that
+WORN = 0.06  # below, it is drawn anew before the next round
+WORN_OUT = 0.03  # below, the distribution waits for that
 PATCHES_PER_PHANTOM = 2  # in a data set: more phantoms, fewer patches each, so that cases differ
 
 
