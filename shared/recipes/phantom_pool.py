@@ -72,7 +72,12 @@ class PhantomPool(nn.Module):
         return torch.softmax(distribution.log_density(self.points) - self.proposal, 0)
 
     def effective(self, distribution: ParameterDistribution) -> float:
-        """Return the effective share of the pool as a sample of the distribution (Kish, 1965), in (0, 1]."""
+        """Return the effective share of the pool as a sample of the distribution (Kish, 1965), in [0, 1].
+
+        It is 0 before the pool is first drawn.
+        """
+        if not self.points.any():
+            return 0.0
         with torch.no_grad():
             return float(1 / self.shares(distribution).square().sum()) / len(self.points)
 

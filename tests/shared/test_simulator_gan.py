@@ -71,6 +71,7 @@ def test_a_pool_drawn_for_a_distribution_keeps_at_least_half_its_size_and_wears_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     near = _distribution((0.9, 0.1), (-0.9, 0.1), (0.5, 0.1))
+    assert PhantomPool(2000, 3).effective(near) == 0
     pool = _drawn(near, 2000, monkeypatch)
     assert 0.49 < pool.effective(near) < 0.52  # the other half, drawn anywhere, hardly counts
     assert pool.effective(_distribution((-0.9, 0.1), (0.9, 0.1), (-0.5, 0.1))) < 0.01
