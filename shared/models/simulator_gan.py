@@ -50,20 +50,29 @@ class PatchFeatures(nn.Module):
         self.scale.mul_(features.std(0).clamp_min(1e-3))
 
 
-def build_head(hidden: int) -> nn.Sequential:
-    """Return the moved part of the critic, (b, FEATURES) -> (b, 1): linear, or with one hidden layer.
+def build_critic(hidden: int, generator: torch.Generator) -> tuple[PatchFeatures, nn.Sequential]:
+    """Return features and head with first weights drawn from the given generator alone.
 
-    It starts at zero: before any patient was asked, all phantoms look alike.
+    The head, (b, FEATURES) -> (b, 1), is linear, or has one layer of `hidden` units. It starts at zero: before any
+    patient was asked, all phantoms look alike.
     """
-    if not hidden:
-        head = nn.Sequential(nn.Linear(FEATURES, 1))
-    else:
-        head = nn.Sequential(nn.Linear(FEATURES, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, 1))
-    last = head[-1]
-    assert isinstance(last, nn.Linear)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return head
+    with torch.device("meta"):
+        widths = [FEATURES, hidden, 1] if hidden else [FEATURES, 1]
+        layers: list[nn.Module] = []
+        for a, b in itertools.pairwise(widths):
+            layers += [nn.Linear(a, b), nn.LeakyReLU(SLOPE)]
+        features, head = PatchFeatures(), nn.Sequential(*layers[:-1])
+    for network in (features, head):
+        network.to_empty(device="cpu")
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                nn.init.kaiming_uniform_(parameter, a=math.sqrt(5), generator=generator)  # torch's own choice
+            else:
+                nn.init.zeros_(parameter)
+    nn.init.ones_(features.scale)
+    for parameter in head[-1].parameters():
+        nn.init.zeros_(parameter)
+    return features, head
 
 
 class ParameterDistribution(nn.Module):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from shared.imaging.scan import Scan
-from shared.models.simulator_gan import ParameterDistribution, PatchFeatures, build_head
+from shared.models.simulator_gan import ParameterDistribution, PatchFeatures, build_critic
 from shared.phantoms.vessels import NAMES, simulate
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import NONE, GradientPhase, Progress, Recipe
@@ -98,23 +98,15 @@ class VesselsPrivate(Recipe):
 
     def build(self, seed: int) -> nn.ModuleDict:
         """See `Recipe.build`."""
-        levers = self.schedule
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(seed, "weights"))
-            return nn.ModuleDict(
-                {
-                    "features": PatchFeatures(),
-                    "head": build_head(levers.hidden),
-                    "distribution": ParameterDistribution(len(NAMES)),
-                    "pool": PhantomPool(levers.phantoms, len(NAMES)),
-                }
-            )
+        levers, random = self.schedule, torch.Generator().manual_seed(derive_seed(seed, "weights"))
+        features, head = build_critic(levers.hidden, random)
+        distribution, pool = ParameterDistribution(len(NAMES)), PhantomPool(levers.phantoms, len(NAMES))
+        return nn.ModuleDict({"features": features, "head": head, "distribution": distribution, "pool": pool})
 
     def pretrain(self, model: nn.ModuleDict, seed: int, progress: Progress) -> None:
         """Learn the features, and draw the first pool."""
         pool, features = _pool(model), _features(model)
-        edge = EDGE[self.preset]
-        patches = pool.renew(_distribution(model), edge, derive_seed(seed, "pool"), progress)
+        patches = pool.renew(_distribution(model), EDGE[self.preset], derive_seed(seed, "pool"), progress)
         learn_features(features, pool.points, patches, self.schedule.feature_steps, seed, progress)
         pool.look(features, patches)
 

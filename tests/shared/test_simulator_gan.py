@@ -6,9 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import truncnorm
-from torch import nn
 
-from shared.models.simulator_gan import FEATURES, ParameterDistribution, PatchFeatures, build_head
+from shared.models.simulator_gan import FEATURES, ParameterDistribution, build_critic
 from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, NAMES
 from shared.recipes.phantom_pool import PATCHES, PhantomPool, learn_features, thetas_of
 
@@ -91,9 +90,9 @@ def test_scaled_ends_are_the_ends_of_the_public_ranges() -> None:
 
 
 def test_features_are_standardised_over_the_public_phantoms() -> None:
-    torch.manual_seed(0)
-    network, patches = PatchFeatures(), torch.randn(12, PATCHES, 2, 16, 16)
-    points = torch.rand(12, 2)
+    random = _random()
+    network, patches = build_critic(0, random)[0], torch.randn(12, PATCHES, 2, 16, 16, generator=random)
+    points = torch.rand(12, 2, generator=random)
     learn_features(network, points, patches, 3, 1, lambda *step: None)
     seen = network(patches.flatten(0, 1))
     assert seen.shape == (12 * PATCHES, FEATURES)
@@ -101,11 +100,22 @@ def test_features_are_standardised_over_the_public_phantoms() -> None:
     assert bool(((seen.std(0) - 1).abs() < 1e-2).logical_or(seen.std(0) < 1).all())
 
 
-@pytest.mark.parametrize("hidden", [0, 8])
-def test_a_fresh_critic_takes_sides_with_nobody(hidden: int) -> None:
-    head = build_head(hidden)
-    assert not head(torch.randn(5, FEATURES)).any()
-    numbers = sum(p.numel() for p in head.parameters())
-    assert numbers == (FEATURES + 1 if not hidden else FEATURES * 8 + 8 + 8 + 1)
-    assert not [name for name, _ in head.named_buffers()]
-    assert all(not isinstance(m, nn.modules.batchnorm._BatchNorm) for m in head.modules())
+@pytest.mark.parametrize(("hidden", "numbers"), [(0, 65), (8, 64 * 8 + 8 + 8 + 1)])
+def test_a_fresh_critic_is_small_and_takes_sides_with_nobody(hidden: int, numbers: int) -> None:
+    features, head = build_critic(hidden, _random())
+    seen = features(torch.randn(5, 2, 16, 16, generator=_random()))
+    assert seen.std() > 0
+    assert not head(seen).any()
+    assert sum(p.numel() for p in head.parameters()) == numbers
+
+
+def test_first_weights_follow_from_the_generator_alone() -> None:
+    def weights(seed: int) -> torch.Tensor:
+        return torch.cat(
+            [p.detach().flatten() for network in build_critic(8, _random(seed)) for p in network.parameters()]
+        )
+
+    one, other = weights(1), weights(2)
+    torch.rand(3)  # of the process's own generator
+    assert torch.equal(one, weights(1))
+    assert not torch.equal(one, other)
