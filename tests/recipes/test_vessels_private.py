@@ -1,0 +1,99 @@
+"""Recipe `vessels-2d private`: what sites see, and where the critic sends the simulator."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from shared.imaging.scan import Role
+from shared.models.simulator_gan import ParameterDistribution
+from shared.phantoms.vessels import NAMES
+from shared.recipes.base import sent_by_sites, sent_to_sites
+from shared.recipes.catalogue import load
+from shared.recipes.phantom_pool import PATCHES, PhantomPool
+from shared.recipes.vessels_2d_private import VesselsPrivate
+
+
+@dataclass
+class Federation:
+    """Networks, and a pool in which feature 0 of a phantom is its first parameter; nobody is asked."""
+
+    recipe: VesselsPrivate
+    model: nn.ModuleDict = field(init=False)
+    pool: PhantomPool = field(init=False)
+    distribution: ParameterDistribution = field(init=False)
+    weight: Tensor = field(init=False)  # of the head
+
+    def __post_init__(self) -> None:
+        self.model = self.recipe.build(1)
+        pool, distribution = self.model["pool"], self.model["distribution"]
+        assert isinstance(pool, PhantomPool)
+        assert isinstance(distribution, ParameterDistribution)
+        pool.points.copy_(2 * torch.rand(pool.points.shape, generator=torch.Generator().manual_seed(1)) - 1)
+        pool.proposal.fill_(-len(NAMES) * math.log(2))
+        pool.features[:, :, 0] = pool.points[:, :1]
+        self.pool, self.distribution = pool, distribution
+        self.weight = dict(self.model.named_parameters())["head.0.weight"].data
+        self.optimizer = self.recipe.coordinator_optimizer(self.model)
+
+    def coordinate(self, seed: int) -> None:
+        self.recipe.coordinate(self.model, self.optimizer, seed, False, lambda *step: None)
+
+
+@pytest.fixture
+def federation() -> Federation:
+    recipe = load("vessels-2d", "private", "small", settings={"phantoms": 1500})
+    assert isinstance(recipe, VesselsPrivate)
+    return Federation(recipe)
+
+
+def test_sites_are_sent_no_generator_and_return_a_few_numbers(federation: Federation) -> None:
+    recipe, model = federation.recipe, federation.model
+    assert {name.split(".")[0] for name in sent_to_sites(recipe, model)} == {"features", "head"}
+    assert sent_by_sites(recipe, model) == {"head.0.weight": (1, 64), "head.0.bias": (1,)}
+
+
+def test_the_distribution_goes_where_the_critic_sees_patients(federation: Federation) -> None:
+    for round_ in range(5):
+        federation.weight.zero_()[0, 0] = 0.3  # patients have more of the first parameter
+        federation.coordinate(round_)
+    means = federation.distribution.draw(4000, torch.Generator().manual_seed(1)).mean(0)
+    assert means[0] > 0.3
+    assert means[0] > 3 * means[1:].abs().max()
+
+
+@pytest.mark.parametrize("worn", [True, False])
+def test_a_pool_is_drawn_anew_only_when_it_no_longer_stands_for_the_distribution(
+    worn: bool, federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = np.zeros((PATCHES, 2, 64, 64), np.float32)
+    monkeypatch.setattr("shared.recipes.phantom_pool.simulate", lambda *args: empty)
+    monkeypatch.setattr(PhantomPool, "look", lambda *args: None)
+    before = federation.pool.points.clone()
+    if worn:
+        with torch.no_grad():
+            federation.distribution.mean[:6].fill_(0.9)
+            federation.distribution.log_std[:6].fill_(-2.0)
+    federation.coordinate(1)
+    assert torch.equal(before, federation.pool.points) is not worn
+
+
+def test_without_patients_the_critic_forgets(federation: Federation) -> None:
+    federation.weight.fill_(0.1)
+    norms = []
+    for round_ in range(4):
+        federation.coordinate(round_)
+        norms.append(float(federation.weight[0, 1:].norm()))
+    assert norms == sorted(norms, reverse=True)
+    assert norms[-1] < norms[0]
+
+
+def test_pairs_are_drawn_by_the_simulator_and_follow_from_the_seed(federation: Federation) -> None:
+    first, again = (list(federation.recipe.sample(federation.model, 3, 7)) for _ in range(2))
+    assert [scan.shape for scan in first] == [(64, 64, 1)] * 3
+    for one, other in zip(first, again, strict=True):
+        assert (one.volumes[Role.ANGIO] == other.volumes[Role.ANGIO]).all()
+        assert set(one.volumes[Role.VESSELS].ravel()) <= {0.0, 1.0}
