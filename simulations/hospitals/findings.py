@@ -32,7 +32,11 @@ class Findings:
 def findings(seed: int, site: int) -> Findings:
     """Return the findings of the patient of this seed at hospital number `site`."""
     rng = np.random.default_rng([seed, site, 4])
-    has = dict(zip(("occluded", "aneurysm", "slow", "agent", "mass", "metal", "ghost", "fold"), rng.random(8), strict=True))
+    has = dict(
+        zip(
+            ("occluded", "aneurysm", "slow", "agent", "mass", "metal", "ghost", "fold"), rng.random(8), strict=True
+        )
+    )
     size = rng.uniform((2.0, 0.45, 6.0, 5.0, 0.08, 0.06), (4.5, 0.8, 14.0, 11.0, 0.3, 0.14))
     return Findings(
         occluded=str(rng.choice(OCCLUDED)) if has["occluded"] < 0.10 else "",

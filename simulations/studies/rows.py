@@ -157,6 +157,13 @@ def scores_of(
     return scores([one.result for one in by_seed(judged, row)], test, tissue, measure)
 
 
+def mean_of(
+    judged: Mapping[tuple[str, int], Done], row: Row, test: str, tissue: Tissue, measure: str = "dice"
+) -> Spread:
+    """Return mean and SD over seeds of a measure's mean over patients."""
+    return Spread.of(scores_of(judged, row, test, tissue, measure).mean(axis=1))
+
+
 def spread_of(done: Sequence[Done], measure: str) -> Spread | None:
     """Return mean and SD over seeds of a measure of `look`; None where it could not be taken."""
     values = [one.result[measure] for one in done]
