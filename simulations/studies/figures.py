@@ -37,11 +37,12 @@ class Panel:
     levels: Mapping[str, float] | None = None  # horizontal lines by name
 
 
-def sample_grid(kinds: Mapping[str, Patches], columns: int = 8) -> bytes:
+def sample_grid(kinds: Mapping[str, Patches], caption: str, columns: int = 8) -> bytes:
     """Return a PNG with one row of pairs for each kind, each image above itself with the label outlined.
 
     Args:
         kinds: pairs (n, 2, i, j) by name; i runs to the right and j upwards.
+        caption: what must be said of the names.
         columns: pairs in a row, at most.
     """
     columns = min(columns, *map(len, kinds.values()))
@@ -55,6 +56,7 @@ def sample_grid(kinds: Mapping[str, Patches], columns: int = 8) -> bytes:
                     ax.contour(label.T > 0, levels=[0.5], colors=OUTLINE, linewidths=0.7)
                 ax.set(xticks=[], yticks=[])
         axes[2 * row][0].set_ylabel(name, rotation=0, ha="right", va="top", fontsize=9)
+    figure.suptitle(caption, fontsize="small")
     return _png(figure)
 
 

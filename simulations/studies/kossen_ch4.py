@@ -15,6 +15,7 @@ from simulations.studies.figures import sample_grid
 from simulations.studies.kossen_ch4_tables import NAME, Curves, quality_table, transfer_figure, transfer_table
 from simulations.studies.rows import (
     HELD_OUT,
+    PRICED,
     PUBLIC,
     REAL,
     SECOND_SITE,
@@ -73,7 +74,7 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
     figures = {
         f"{NAME}-transfer.png": transfer_figure(curves_of, float(ceiling)),
         f"{NAME}-samples.png": sample_grid(
-            {row.name: kept_samples(bench.out, f"judge-{row.key}-1") for row in chosen}
+            {row.name: kept_samples(bench.out, f"judge-{row.key}-1") for row in chosen}, PRICED
         ),
     }
     done = [*comparison.runs.values(), *judged.values(), *looks.values(), *curves_of.cells]

@@ -18,7 +18,7 @@ from simulations.studies.kossen_ch5_tables import (
     quality_table,
     segmentation_table,
 )
-from simulations.studies.rows import HELD_OUT, PUBLIC, REAL, SECOND_SITE, Row, Sizes, compare
+from simulations.studies.rows import HELD_OUT, PRICED, PUBLIC, REAL, SECOND_SITE, Row, Sizes, compare
 from simulations.studies.samples import kept_samples
 from simulations.studies.step_cost import Stepping, step_cost
 
@@ -79,7 +79,7 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
     )
     figures = {
         f"{NAME}-samples.png": sample_grid(
-            {row.name: kept_samples(bench.out, f"judge-{row.key}-1") for row in chosen}
+            {row.name: kept_samples(bench.out, f"judge-{row.key}-1") for row in chosen}, PRICED
         )
     }
     return Findings(tables, figures), [

@@ -31,6 +31,7 @@ from simulations.studies.kossen_ch6_tables import (
 from simulations.studies.noise import epsilon_at
 from simulations.studies.rows import (
     HELD_OUT,
+    PRICED,
     PUBLIC,
     REAL,
     SECOND_SITE,
@@ -99,7 +100,7 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
     figures = {
         f"{NAME}.png": curves(panels(found), f"ε of our run (δ = {OUR_DELTA:g}; add/remove; PLD)", log_x=True),
         f"{NAME}-samples.png": sample_grid(
-            {row.name: kept_samples(bench.out, f"judge-{row.key}-1") for row in chosen}
+            {row.name: kept_samples(bench.out, f"judge-{row.key}-1") for row in chosen}, PRICED
         ),
     }
     done = [*accounts.values(), *comparison.runs.values(), *judged.values(), *looks.values()]

@@ -19,11 +19,12 @@ from simulations.studies.cohorts import Hospitals
 from simulations.studies.judging import Judging, judge, scores
 from simulations.studies.pairs import Origin
 from simulations.studies.quality import Looking, look
-from simulations.studies.runs import Training, train
+from simulations.studies.runs import DELTA, Training, train
 from simulations.studies.tables import Spread
 
 HELD_OUT, SECOND_SITE = "held-out", "second site"
 BOOTSTRAP_SEED = 0
+PRICED = f"ε at δ = {DELTA:g}; unit: patient (dp-wgan: patch); add/remove; PLD"  # under figures that name ε
 
 
 @dataclass(frozen=True, eq=False)

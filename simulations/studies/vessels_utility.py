@@ -18,6 +18,7 @@ from simulations.studies.figures import dots, sample_grid
 from simulations.studies.noise import epsilon_at, patient_cost
 from simulations.studies.rows import (
     HELD_OUT,
+    PRICED,
     PUBLIC,
     REAL,
     Comparison,
@@ -81,9 +82,11 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
     title = f"Dice inside the brain, {sizes.pairs} pairs a row, {patients} test patients, {sizes.seeds} seeds"
     table = Table(NAME, title, COLUMNS, lines, _notes(comparison))
     figures = {
-        f"{NAME}.png": dots({row.name: dice[row] for row in chosen}, "Dice inside the brain", title),
+        f"{NAME}.png": dots(
+            {row.name: dice[row] for row in chosen}, "Dice inside the brain", f"{title}\n{PRICED}"
+        ),
         f"{NAME}-samples.png": sample_grid(
-            {row.name: kept_samples(bench.out, f"judge-{row.key}-1") for row in chosen}
+            {row.name: kept_samples(bench.out, f"judge-{row.key}-1") for row in chosen}, PRICED
         ),
     }
     return Findings((table,), figures), [*comparison.runs.values(), *judged.values()]
