@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from shared.evaluation.bootstrap import Scores
 from shared.evaluation.colours import colours
@@ -71,9 +72,13 @@ def curves(panels: Sequence[Panel], x: str, log_x: bool = False) -> bytes:
         ax.set(title=panel.title, xlabel=x, ylabel=panel.y)
         if log_x:
             ax.set_xscale("log")
-        ax.legend(frameon=False, fontsize="small")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_locator(NullLocator())
     for spare in axes[len(panels) :]:
         spare.set_axis_off()
+    named = {label: mark for ax in axes for mark, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=2, frameon=False)
     return _png(figure)
 
 

@@ -96,7 +96,7 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
     judged = comparison.judged(tests, [Tissue.INTRACRANIAL])
     looks = comparison.looked_at(tests[HELD_OUT], min(IMAGES, sizes.pairs))
     found = Found(comparison, judged, looks, {at: accounts[cell.name].result for at, cell in cells.items()})
-    table = Table(NAME, title(sizes, looks), COLUMNS, lines(found), notes(sizes))
+    table = Table(NAME, title(sizes, looks), COLUMNS, lines(found), notes(found))
     figures = {
         f"{NAME}.png": curves(panels(found), f"ε of our run (δ = {OUR_DELTA:g}; add/remove; PLD)", log_x=True),
         f"{NAME}-samples.png": sample_grid(

@@ -10,7 +10,7 @@ from shared.recipes.vessel_records import PATCHES
 from simulations.studies import papers
 from simulations.studies.cells import Done
 from simulations.studies.figures import Curve, Panel
-from simulations.studies.kossen_accounting import RUNS
+from simulations.studies.kossen_accounting import BATCHES, RUNS, UPDATES
 from simulations.studies.rows import (
     HELD_OUT,
     REAL,
@@ -157,14 +157,19 @@ def title(sizes: Sizes, looks: Mapping[tuple[str, int], Done]) -> str:
     )
 
 
-def notes(sizes: Sizes) -> tuple[str, ...]:
+def notes(found: Found) -> tuple[str, ...]:
     """Return what must be said of it."""
-    said = [
+    steps = {
+        row.key: found.comparison.runs[row.key, 1].result["steps"] for row in found.comparison.rows if row.variant
+    }
+    made = max(count for key, count in steps.items() if key.startswith(VARIANT))
+    patches = PATCHES[found.comparison.sizes.preset]
+    return (
+        f"Each {VARIANT} made {made:,} critic updates, the paper's {EPOCHS * BATCHES * UPDATES:,}: where "
+        "ours are far fewer, the sweep tries the machinery and says nothing of the method.",
         "The paper's Dice is ± SD over patients, its FID of Inception features: compare its order, not its size.",
         "The paper reused a batch for five critic updates and counted fresh ones; here each update draws afresh, "
         "so what our run is charged is what it cost. `willis study kossen-accounting` has all readings.",
-        f"Where the unit is the patch nothing bounds what is learnt about a patient, who has up to "
-        f"{PATCHES[sizes.preset]}.",
+        f"Where the unit is the patch nothing bounds what is learnt about a patient, who has up to {patches:,}.",
         "Runs are seeded, hence simulations: whoever knows the seed can undo the noise.",
-    ]
-    return tuple(said)
+    )

@@ -1,6 +1,7 @@
 """What studies are made of: phantom hospitals, federations of their own, pairs, judging, noise."""
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -119,7 +120,8 @@ def test_a_measure_that_is_missing_in_one_seed_is_missing() -> None:
     done = [Done({"fid": value}, 0.0, "") for value in (1.0, 3.0)]
     spread = spread_of(done, "fid")
     assert spread is not None
-    assert (spread.mean, spread.sd) == (2.0, pytest.approx(2**0.5))
+    assert spread.mean == 2.0
+    assert spread.sd == pytest.approx(2**0.5)
     assert spread_of([*done, Done({"fid": None}, 0.0, "")], "fid") is None
 
 
@@ -149,10 +151,8 @@ def test_only_private_rows_are_judged_and_only_an_interval_without_zero_decides(
 
 @pytest.mark.parametrize("study", [vessels_utility, kossen_ch4, kossen_ch5, kossen_ch6])
 @pytest.mark.parametrize("preset", ["small", "paper"])
-def test_every_row_has_a_variant_there_is_and_a_name_of_its_own(study: object, preset: str) -> None:
-    module = study
-    recipe = module.SIZES[preset].recipe  # type: ignore[attr-defined]
-    rows = module.rows(preset)  # type: ignore[attr-defined]
+def test_every_row_has_a_variant_there_is_and_a_name_of_its_own(study: ModuleType, preset: str) -> None:
+    recipe, rows = study.SIZES[preset].recipe, study.rows(preset)
     assert len({row.key for row in rows}) == len({row.name for row in rows}) == len(rows)
     assert {row.variant for row in rows if row.variant} <= set(catalogue()[recipe])
     assert {row.key for row in rows[:2]} == {"real", "public"}
