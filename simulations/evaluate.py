@@ -31,13 +31,13 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
     "--tissue",
     type=click.Choice(["intracranial", "all"]),
     default="intracranial",
-    help="Judge vessels inside the brain mask, or all.",
+    help="Vessels: judge those inside the brain mask, or all.",
 )
 @click.option("--quick", is_flag=True, help="Vessels: leave out image quality and its figure.")
 @click.option(
     "--features",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="TorchScript feature network for 2D images.  [default: an encoder of public phantoms]",
+    help="Vessels: TorchScript network of 2D images for features.  [default: an encoder of public phantoms]",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="JSON.  [default: beside the data set]"

@@ -92,4 +92,4 @@ def _of_empty(prediction: Mask, truth: Mask, spacing: Spacing) -> float | None:
 
 def _points(mask: Mask, spacing: Spacing) -> NDArray[np.float64]:
     """Return where the voxels of a mask are, (voxels, axes) in mm."""
-    return np.argwhere(mask) * np.asarray(spacing, dtype=np.float64)
+    return np.argwhere(mask).astype(np.float64) * np.asarray(spacing, dtype=np.float64)

@@ -14,10 +14,11 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from shared.errors import CohortError
-from shared.evaluation.bootstrap import Interval, Scores, paired_difference
+from shared.evaluation.bootstrap import Interval, paired_difference
 from shared.evaluation.dice import patient_dice
 from shared.evaluation.segmentation import segment, train
 from shared.evaluation.surface_distance import balanced_average_hausdorff, hausdorff_95, patient_distance
@@ -28,6 +29,7 @@ NEEDED = (Role.ANGIO, Role.VESSELS, Role.BRAIN)
 JUDGING = "held-out patients"
 
 Measures = tuple[float, float, float]  # Dice, 95HD in mm, bAHD in mm
+Table = NDArray[np.float64]  # (measures, trainings, patients)
 Source = Callable[[int], Patches]  # seed -> pairs (n, 2, i, j[, k]); a fixed data set ignores the seed
 
 
@@ -132,12 +134,11 @@ def compare(
 def _row(
     name: str,
     pairs: int,
-    table: Scores,
+    table: Table,
     patients: Sequence[HeldOutPatient],
-    yardsticks: tuple[Scores, Scores | None],
+    yardsticks: tuple[Table, Table | None],
     seed: int,
 ) -> Row:
-    """Return the row of a table (measures, trainings, patients)."""
     dice, hd95, bahd = (
         dict(zip([patient.name for patient in patients], measure.mean(axis=0).tolist(), strict=True))
         for measure in table
@@ -174,7 +175,7 @@ def _judge(source: Source, steps: int, seed: int, on_step: Callable[[], object])
     return Judge(train(pairs, steps, seed, on_step), len(pairs), pairs.shape[2:])
 
 
-def _difference(table: Scores, yardstick: Scores | None, seed: int) -> Interval | None:
+def _difference(table: Table, yardstick: Table | None, seed: int) -> Interval | None:
     if yardstick is None or table is yardstick:
         return None
     return paired_difference(table[0], yardstick[0], np.random.default_rng(seed))

@@ -28,7 +28,6 @@ class VesselGan3dSize:
     critic_width: int
     shape: tuple[int, int, int]  # of a patch (i, j, k), each edge a multiple of 16
     critic_norm: CriticNorm = CriticNorm.INSTANCE
-    first_norm: bool = True  # whether the critic's first layer is normalised too
 
 
 GP_PAPER = VesselGan3dSize(128, 512, 512, (128, 128, 64))
@@ -83,11 +82,8 @@ class VesselCritic3d(nn.Module):
         super().__init__()
         widths = [size.critic_width >> depth for depth in reversed(range(_HALVINGS))]
         halvings = (
-            downward(
-                nn.Conv3d(a, b, 3, stride=2, padding=1),
-                size.critic_norm if depth or size.first_norm else None,
-            )
-            for depth, (a, b) in enumerate(itertools.pairwise([CHANNELS, *widths]))
+            downward(nn.Conv3d(a, b, 3, stride=2, padding=1), size.critic_norm)
+            for a, b in itertools.pairwise([CHANNELS, *widths])
         )
         i, j, k = (edge >> _HALVINGS for edge in size.shape)
         self.layers = nn.Sequential(*halvings, nn.Flatten(), nn.Linear(widths[-1] * i * j * k, 1))

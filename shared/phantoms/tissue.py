@@ -96,7 +96,7 @@ def blobs(shape: tuple[int, int, int], count: int, level: float, rng: np.random.
 
 
 def insert_bodies(ground: Background, tissue: float, bright: float, rng: np.random.Generator) -> None:
-    """Replace parts of the image by large ellipsoids: cavities anywhere; orbits and air cells at the surface."""
+    """Replace parts of the image by large ellipsoids: cavities, some with a bright core; orbits and air cells."""
     shape = (ground.image.shape[0], ground.image.shape[1], ground.image.shape[2])
     for _ in range(int(rng.poisson(2.0))):
         centre = rng.random((8, 3)) * shape
@@ -105,8 +105,25 @@ def insert_bodies(ground: Background, tissue: float, bright: float, rng: np.rand
         dark, anywhere = rng.random() < 0.5, rng.random() < 0.3
         level = rng.uniform(0.0, 0.8) * tissue if dark else rng.uniform(tissue, bright + tissue)
         radii = np.exp(rng.uniform(np.log(2.5), np.log(22.0), 3))
-        window, square = _ellipsoid(shape, centre[0 if anywhere else np.argmin(from_surface)], radii, 1.5, rng)
-        ground.image[window] += expit((1.0 - square) * 6.0) * (level - ground.image[window])
+        place = centre[0 if anywhere else np.argmin(from_surface)]
+        _fill(ground.image, place, radii, level, rng)
+        if dark and rng.random() < 0.6:  # as choroid plexus in a ventricle
+            core = np.maximum(radii * rng.uniform(0.15, 0.5, 3), 0.8)
+            _fill(
+                ground.image,
+                place + radii * rng.uniform(-0.3, 0.3, 3),
+                core,
+                tissue + rng.uniform(0.0, bright),
+                rng,
+            )
+
+
+def _fill(
+    image: Field, centre: NDArray[np.float64], radii: NDArray[np.float64], level: float, rng: np.random.Generator
+) -> None:
+    """Replace an ellipsoid of the image (k, i, j) by a brightness, with a soft border."""
+    window, square = _ellipsoid((image.shape[0], image.shape[1], image.shape[2]), centre, radii, 1.5, rng)
+    image[window] += expit((1.0 - square) * 6.0) * (level - image[window])
 
 
 def _ellipsoid(

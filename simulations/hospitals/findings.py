@@ -10,6 +10,7 @@ import numpy as np
 
 from simulations.hospitals.site import Site
 
+KINDS = ("occluded", "aneurysm", "slow", "agent", "mass", "metal", "ghost", "fold")
 OCCLUDED = ("M1-R", "M1-L", "A1-R", "A1-L", "P2-R", "P2-L", "ICA-R", "ICA-L")
 
 
@@ -32,10 +33,9 @@ class Findings:
 def findings(seed: int, site: int) -> Findings:
     """Return the findings of the patient of this seed at hospital number `site`."""
     rng = np.random.default_rng([seed, site, 4])
+    chances = rng.random(8)
     has = dict(
-        zip(
-            ("occluded", "aneurysm", "slow", "agent", "mass", "metal", "ghost", "fold"), rng.random(8), strict=True
-        )
+        zip(("occluded", "aneurysm", "slow", "agent", "mass", "metal", "ghost", "fold"), chances, strict=True)
     )
     size = rng.uniform((2.0, 0.45, 6.0, 5.0, 0.08, 0.06), (4.5, 0.8, 14.0, 11.0, 0.3, 0.14))
     return Findings(

@@ -6,8 +6,9 @@ voxels. Its last map, averaged over the patch, is 64 features: what the simulato
 texture, fat, blur) and where the vessels are. No patient was seen, so features cost no privacy.
 
 Each feature is scaled to mean 0 and variance 1 over the phantoms, so distances are in units of the spread of
-public phantoms. Same code, seed and machine, same network; other
-machines round differently, so values of two machines agree closely, not to the last digit.
+public phantoms. Same code, seed and machine, same network; the name
+tells builds apart, whose values cannot be compared. Other machines round differently: values of one build on
+two machines agree closely, not to the last digit.
 """
 
 import os
@@ -30,7 +31,6 @@ from shared.files import write_durably
 from shared.imaging.patches import Patches
 from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, NAMES, draw_parameters, simulate
 
-NAME = "public-vessel-encoder v1 (64 features)"
 FEATURES = 64
 SEED = 20261121
 PATIENTS, PATCHES, SIZE = 1500, 4, 48
@@ -69,7 +69,8 @@ def public_vessel_encoder(cache: Path | None = None) -> FeatureNetwork:
             written to costs the time of building at each start, nothing else.
     """
     folder = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "willis"
-    path = folder / f"public-vessel-encoder-{recipe_digest()[:16]}.safetensors"
+    build = recipe_digest()[:8]
+    path = folder / f"public-vessel-encoder-{build}.safetensors"
     encoder = Encoder()
     try:
         encoder.load_state_dict(load_file(path))
@@ -77,7 +78,8 @@ def public_vessel_encoder(cache: Path | None = None) -> FeatureNetwork:
         encoder = build_encoder()
         with suppress(OSError):
             write_durably(path, save(encoder.state_dict()))
-    return FeatureNetwork(NAME, encoder.eval(), spatial=2)
+    name = f"public-vessel-encoder v1 ({FEATURES} features, build {build})"
+    return FeatureNetwork(name, encoder.eval(), spatial=2)
 
 
 def recipe_digest() -> str:
