@@ -14,6 +14,7 @@ from simulations.studies.cohorts import Hospitals
 from simulations.studies.figures import sample_grid
 from simulations.studies.kossen_ch4_tables import NAME, Curves, quality_table, transfer_figure, transfer_table
 from simulations.studies.rows import (
+    GAN_ROUNDS,
     HELD_OUT,
     PRICED,
     PUBLIC,
@@ -30,7 +31,7 @@ from simulations.studies.transfer import Transfer, learning_curve
 
 SIZES = {
     "small": Sizes(
-        Hospitals(4, 12, 5, (96, 96, 48), second_learning=8, second_testing=6),
+        Hospitals(4, 8, 5, (96, 96, 48), second_learning=8, second_testing=6),
         seeds=3,
         pairs=500,
         size=(64, 64),
@@ -55,7 +56,7 @@ ARMS = ("", PUBLIC.key, "wgan-gp-sn", PRIVATE.key)  # keys of what is pre-traine
 
 def rows(preset: str) -> tuple[Row, ...]:
     """Return the rows of the first table; those of the paper are named by their variants."""
-    return (REAL, PUBLIC, *(Row(variant, f"{variant}, not private", variant) for variant in GANS), PRIVATE)
+    return (REAL, PUBLIC, *(Row(v, f"{v}, not private", v, rounds=GAN_ROUNDS[preset]) for v in GANS), PRIVATE)
 
 
 def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, list[Done]]:

@@ -18,7 +18,7 @@ from simulations.studies.kossen_ch5_tables import (
     quality_table,
     segmentation_table,
 )
-from simulations.studies.rows import HELD_OUT, PRICED, PUBLIC, REAL, SECOND_SITE, Row, Sizes, compare
+from simulations.studies.rows import GAN_ROUNDS, HELD_OUT, PRICED, PUBLIC, REAL, SECOND_SITE, Row, Sizes, compare
 from simulations.studies.samples import kept_samples
 from simulations.studies.step_cost import Stepping, step_cost
 
@@ -50,7 +50,7 @@ TISSUES = (Tissue.ALL, Tissue.INTRACRANIAL)
 def rows(preset: str) -> tuple[Row, ...]:
     """Return the rows; those of the paper are named by their variants."""
     private = Row("private-eps8", "private, ε at most 8", "private", 8.0)
-    return (REAL, PUBLIC, *(Row(variant, f"{variant}, not private", variant) for variant in GANS), private)
+    return (REAL, PUBLIC, *(Row(v, f"{v}, not private", v, rounds=GAN_ROUNDS[preset]) for v in GANS), private)
 
 
 def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, list[Done]]:

@@ -22,6 +22,8 @@ from simulations.studies.quality import Looking, look
 from simulations.studies.runs import DELTA, Training, train
 from simulations.studies.tables import Spread
 
+# Of GANs that are not private: most of what a small one learns it learns from public phantoms, before the first.
+GAN_ROUNDS = {"small": 20, "paper": None}
 HELD_OUT, SECOND_SITE = "held-out", "second site"
 BOOTSTRAP_SEED = 0
 PRICED = f"ε at δ = {DELTA:g}; unit: patient (dp-wgan: patch); add/remove; PLD"  # under figures that name ε
