@@ -10,7 +10,17 @@ from simulations.studies import papers
 from simulations.studies.cells import Done
 from simulations.studies.figures import Curve, Panel, curves
 from simulations.studies.judging import MEASURES
-from simulations.studies.rows import HELD_OUT, SECOND_SITE, Comparison, Sizes, by_seed, claim, mean_of, spread_of
+from simulations.studies.rows import (
+    HELD_OUT,
+    SECOND_SITE,
+    Comparison,
+    Sizes,
+    by_seed,
+    claim,
+    mean_of,
+    spread_of,
+    updates,
+)
 from simulations.studies.tables import Column, Spread, Table, Value
 
 NAME = "kossen-ch4"
@@ -74,6 +84,7 @@ def quality_table(
         f"brain; FID to training patients, features: {network}"
     )
     notes = (
+        updates(comparison),
         "The paper's FID is of Inception features and its images are real patients': compare order, not size.",
         "The row of real patients is their FID against themselves, drawn anew: what real images score.",
         "Runs are seeded, hence simulations; those without noise may not be published.",
@@ -86,8 +97,8 @@ def transfer_table(found: Curves, sizes: Sizes) -> Table:
     columns = (
         Column("patients of the second site"),
         *(
-            Column(f"{measure}, {name}", 3 if measure == "dice" else 1)
-            for measure in ("dice", "95HD")
+            Column(f"{heading}, {name}", digits)
+            for heading, digits in (("Dice", 3), ("95HD", 1))
             for name in found.names.values()
         ),
         Column("paper: Dice, from scratch", 2),

@@ -14,6 +14,7 @@ from simulations.studies.rows import (
     claim,
     mean_of,
     spread_of,
+    updates,
 )
 from simulations.studies.tables import Column, Table, Value
 
@@ -43,6 +44,7 @@ def quality_table(comparison: Comparison, looks: Mapping[tuple[str, int], Done])
     )
     network = next(iter(looks.values())).result["network"]
     notes = (
+        updates(comparison),
         f"FID and PRD to training patients, of axial slices; features: {network}. The paper's are of volumes, by "
         "MedicalNet: compare order, not size.",
         "The row of real patients is their images against themselves, drawn anew: what real images score.",

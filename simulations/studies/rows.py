@@ -183,3 +183,9 @@ def claim(comparison: Comparison, row: Row) -> str:
     if row.variant:
         return str(comparison.runs[row.key, 1].result["claim"])
     return "free: no patient" if row is PUBLIC else "none: patients themselves"
+
+
+def updates(comparison: Comparison) -> str:
+    """Say how many updates each run made at the sites: a small preset makes far fewer than a paper."""
+    steps = {row.name: comparison.runs[row.key, 1].result["steps"] for row in comparison.rows if row.variant}
+    return f"Updates at the sites: {'; '.join(f'{name}: {count:,}' for name, count in steps.items())}."

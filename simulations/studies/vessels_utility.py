@@ -31,6 +31,7 @@ from simulations.studies.rows import (
     compare,
     minus,
     scores_of,
+    updates,
 )
 from simulations.studies.samples import kept_samples
 from simulations.studies.tables import Column, Spread, Table, Value
@@ -137,6 +138,7 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
     said = [
         f"{hospitals.sites} phantom hospitals of {hospitals.patients} patients; a seed is a draw of patients, the "
         "run's noise and weights, a draw of pairs and a training. Test patients are the same throughout.",
+        updates(comparison),
         "Runs are seeded, hence simulations: whoever knows the seed can undo the noise.",
         "A noise-free twin is neither noised nor clipped. ε is what the run costs a patient of one site (or "
         "a patch, where the unit says so).",
