@@ -103,8 +103,8 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
 
 
 def verdict(row: Row, difference: Interval | None, seeds: int) -> str:
-    """Say whether a private row beats the free one: its interval excludes zero."""
-    if row.epsilon is None or difference is None:
+    """Say whether a row that protects patients beats the free one: its interval excludes zero."""
+    if row.epsilon is None or row.variant == DP_WGAN or difference is None:
         return ""
     if seeds < ENOUGH_SEEDS:
         return "too few seeds to say"

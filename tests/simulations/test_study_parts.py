@@ -146,6 +146,7 @@ def test_only_private_rows_are_judged_and_only_an_interval_without_zero_decides(
     assert verdict(Row("k", "n", "v", 8.0), interval, seeds=3) == words
     assert verdict(Row("k", "n", "v", 8.0), interval, seeds=2) == "too few seeds to say"
     assert verdict(Row("k", "n", "v"), interval, seeds=3) == ""
+    assert verdict(Row("k", "n", "dp-wgan", 8.0), interval, seeds=3) == ""  # unit: patch
     assert verdict(PUBLIC, None, seeds=3) == ""
 
 
