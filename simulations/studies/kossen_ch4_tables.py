@@ -12,6 +12,7 @@ from simulations.studies.figures import Curve, Panel, curves
 from simulations.studies.judging import MEASURES
 from simulations.studies.rows import (
     HELD_OUT,
+    PRICED,
     SECOND_SITE,
     Comparison,
     Sizes,
@@ -115,7 +116,7 @@ def transfer_table(found: Curves, sizes: Sizes) -> Table:
     )
     patients = next(iter(found.values.values())).shape[2]
     title = f"Fine-tuned at the second site: {patients} test patients, {sizes.seeds} seeds, mean ± SD over seeds"
-    notes = ("The paper's other values are in its figure 3 only. 95HD in mm.",)
+    notes = ("The paper's other values are in its figure 3 only. 95HD in mm.", PRICED)
     return Table(f"{NAME}-transfer", title, columns, lines, notes)
 
 
@@ -137,4 +138,4 @@ def transfer_figure(found: Curves, ceiling: float) -> bytes:
                 )
         levels = {"real patients of the first sites": ceiling} if measure == "dice" else None
         panels.append(Panel(f"{title} on the second site's test patients", y, lines, levels))
-    return curves(panels, "patients of the second site learnt from")
+    return curves(panels, f"patients of the second site learnt from\n({PRICED})")

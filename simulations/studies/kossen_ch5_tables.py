@@ -7,6 +7,7 @@ from simulations.studies import papers
 from simulations.studies.cells import Done
 from simulations.studies.rows import (
     HELD_OUT,
+    PRICED,
     PUBLIC,
     SECOND_SITE,
     Comparison,
@@ -45,6 +46,7 @@ def quality_table(comparison: Comparison, looks: Mapping[tuple[str, int], Done])
     network = next(iter(looks.values())).result["network"]
     notes = (
         updates(comparison),
+        PRICED,
         f"FID and PRD to training patients, of axial slices; features: {network}. The paper's are of volumes, by "
         "MedicalNet: compare order, not size.",
         "The row of real patients is their images against themselves, drawn anew: what real images score.",
@@ -116,6 +118,7 @@ def segmentation_table(comparison: Comparison, judged: Mapping[tuple[str, int], 
     notes = (
         "Ours: mean ± SD over seeds. The paper's: ± SD over patients; its bAVD is our bAHD, in voxels.",
         "Where a test patient has nothing found the distance is the diagonal of the image.",
+        PRICED,
     )
     return Table(f"{NAME}-{tissue.value}", title, tuple(columns), tuple(lines), notes)
 

@@ -26,7 +26,7 @@ from simulations.studies.tables import Spread
 GAN_ROUNDS = {"small": 20, "paper": None}
 HELD_OUT, SECOND_SITE = "held-out", "second site"
 BOOTSTRAP_SEED = 0
-PRICED = f"ε at δ = {DELTA:g}; unit: patient (dp-wgan: patch); add/remove; PLD"  # under figures that name ε
+PRICED = f"ε at δ = {DELTA:g}; unit: patient (dp-wgan: patch); add/remove; PLD"  # wherever ε is only in a name
 
 
 @dataclass(frozen=True, eq=False)
