@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from shared.evaluation.utility import Tissue
+from shared.recipes.vessel_records import PATCHES
 from simulations.studies.bench import Bench, Findings
 from simulations.studies.cells import Done
 from simulations.studies.cohorts import Hospitals
@@ -46,8 +47,7 @@ SIZES = {
         preset="paper",
     ),
 }
-COUNTS = (1, 3, 5, 7, 9, 11, 13, 15)  # patients of the second site
-PAIRS_A_PATIENT = {"small": 64, "paper": 1000}
+COUNTS = {"small": (1, 3, 7, 15), "paper": (1, 3, 5, 7, 9, 11, 13, 15)}  # patients of the second site
 IMAGES = 400  # of each kind, for FID
 GANS = ("dcgan", "wgan-gp", "wgan-gp-sn")
 PRIVATE = Row("private-calibrated-eps8", "private-calibrated, ε at most 8", "private-calibrated", 8.0)
@@ -85,14 +85,14 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
 def _learning_curves(comparison: Comparison, names: Mapping[str, str], learning: str, tests: str) -> Curves:
     sizes = comparison.sizes
     most = 2 * sizes.hospitals.second_learning
-    counts = tuple(count for count in COUNTS if count <= most)
+    counts = tuple(count for count in COUNTS[sizes.preset] if count <= most)
     cells = {
         (arm, seed): Transfer(
             origin=comparison.origins[arm, seed] if arm else None,
             pairs=sizes.pairs,
             learning=learning,
             counts=counts,
-            pairs_a_patient=PAIRS_A_PATIENT[sizes.preset],
+            pairs_a_patient=PATCHES[sizes.preset],
             tests=tests,
             size=sizes.size,
             pretraining_steps=sizes.steps,
