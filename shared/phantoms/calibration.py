@@ -95,7 +95,7 @@ def phantom_statistics(
     return np.array(rows, dtype=np.float64)
 
 
-def public_centre(patients: int = 400, size: int = 64) -> list[float]:
+def public_centre(patients: int = 200, size: int = 64) -> list[float]:
     """Return the mean histograms of public phantoms that `vessel_statistics` subtracts, to 3 decimals.
 
     Runs once, when the simulator or the histograms change; the result is kept in
