@@ -84,6 +84,20 @@ class Run(_Frozen):
                 raise ValueError("a private run must clip")
         return self
 
+    @model_validator(mode="after")
+    def _does_what_its_settings_say(self) -> Self:
+        """Tie the settings that readers see to the figures that bind at the sites."""
+        does = {
+            "steps": self.steps_per_round,
+            "sampling_rate": self.sampling_rate,
+            "clip_norm": self.clip_norm,
+            "records": self.records_per_patient,
+        }
+        for name in does.keys() & self.settings:
+            if self.settings[name] != does[name]:
+                raise ValueError(f"{name} is {self.settings[name]} in the settings and {does[name]} in the plan")
+        return self
+
     @property
     def settings_in_words(self) -> str:
         """What was chosen in place of the recipe's defaults; "" if nothing."""

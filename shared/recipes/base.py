@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from shared.errors import UsageError
 from shared.imaging.scan import Role, Scan
 from shared.privacy.events import Unit
 from shared.recipes.settings import Schedule, Setting
@@ -108,6 +109,10 @@ class Recipe(ABC):
         Raises:
             UsageError: a setting is unknown or out of range.
         """
+        if not private and "clip_norm" in settings:
+            raise UsageError(
+                "setting clip_norm: a run without noise does not clip; leave it out, or give --epsilon"
+            )
         self.preset = preset
         self.schedule = self.defaults(preset, private=private).changed(settings)
 

@@ -15,7 +15,7 @@ from shared.evaluation.dice import dice
 from shared.evaluation.segmentation import build_network, standardise
 from shared.imaging.scan import Scan
 from shared.recipes.base import NONE, Recipe, Records, ReleasePhase
-from shared.recipes.settings import Schedule, Setting
+from shared.recipes.settings import ReleaseSchedule, Setting
 from shared.recipes.vessel_records import EDGE, ROLES, VesselRecords, records
 
 CENTRE = 0.5  # of a score in [0, 1]: sums of (score - 1/2) move by half as much when a patient leaves
@@ -63,9 +63,9 @@ class DiceQuery(Recipe):
         self.edge = EDGE[preset]
 
     @classmethod
-    def defaults(cls, preset: str, *, private: bool) -> Schedule:
+    def defaults(cls, preset: str, *, private: bool) -> ReleaseSchedule:
         """See `Recipe.defaults`."""
-        return Schedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=CENTRE, records=1)
+        return ReleaseSchedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=CENTRE)
 
     def records(self, scans: Sequence[Scan], seed: int) -> VesselRecords:
         """See `Recipe.records`."""

@@ -8,7 +8,7 @@ plan keeps what was changed, so that hospitals build the same recipe and readers
 """
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,12 +20,12 @@ Setting = bool | int | float | str
 class Schedule(BaseModel):
     """How a site phase spends its budget."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rounds: int = Field(ge=1)  # default number of rounds; a run may choose another
     steps: int = Field(ge=1)  # private steps a round
     sampling_rate: float = Field(gt=0, le=1)  # chance q of each patient to take part in a step
-    clip_norm: float = Field(gt=0, allow_inf_nan=False)  # C, the most one patient moves a sum
+    clip_norm: float = Field(gt=0)  # C, the most one patient moves a sum
     # K, records of a drawn patient that its gradient averages over; if the unit is the patch, how many patches
     # a patient nominally gives
     records: int = Field(ge=1)
@@ -51,6 +51,13 @@ class Schedule(BaseModel):
     def only(self, names: Mapping[str, Setting]) -> dict[str, Setting]:
         """Return the values of these settings, as the plan keeps them."""
         return {name: getattr(self, name) for name in sorted(names)}
+
+
+class ReleaseSchedule(Schedule):
+    """How a release spends its budget: all records of a drawn patient go into its one vector, in 32 bits."""
+
+    records: Literal[1] = 1
+    mixed_precision: Literal[False] = False
 
 
 def parse(given: tuple[str, ...]) -> dict[str, Setting]:

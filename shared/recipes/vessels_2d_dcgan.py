@@ -19,6 +19,7 @@ from torch.func import functional_call
 from torch.nn.functional import l1_loss
 from torch.optim import Optimizer
 
+from shared.errors import UsageError
 from shared.models.adversarial_loss import Logistic
 from shared.models.vessel_discriminator import PAPER_HEAD, SMALL_HEAD, VesselDiscriminator
 from shared.models.vessel_gan import DC_PAPER, DC_SMALL, VesselGenerator
@@ -58,6 +59,8 @@ class VesselsDcgan(Vessels2dGan):
 
     def __init__(self, preset: str, *, private: bool, settings: Mapping[str, Setting] = NONE) -> None:
         super().__init__(preset, private=private, settings=settings)
+        if self.schedule.penalty:  # a site would fail just where somebody is drawn
+            raise UsageError("setting penalty: minibatch discrimination has no second derivative; leave it at 0")
         if self.schedule.as_published:
             self.phase = FeatureMatchingPhase(self.objective)
 

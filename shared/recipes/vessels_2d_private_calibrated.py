@@ -20,7 +20,7 @@ from shared.phantoms.calibration import Calibration, calibrate
 from shared.phantoms.vessels import NAMES, simulate
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import NONE, Progress, Recipe, Records, ReleasePhase
-from shared.recipes.settings import Schedule, Setting
+from shared.recipes.settings import ReleaseSchedule, Setting
 from shared.recipes.vessel_records import EDGE, ROLES, VesselRecords, as_scans, records
 from shared.recipes.vessels_2d_wgan import build, drawn, objective, phantom_patches
 from shared.recipes.wasserstein import pretrain
@@ -78,9 +78,9 @@ class VesselsCalibrated(Recipe):
         self.pretraining = "the public vessel simulator, which the released statistics then calibrate"
 
     @classmethod
-    def defaults(cls, preset: str, *, private: bool) -> Schedule:
+    def defaults(cls, preset: str, *, private: bool) -> ReleaseSchedule:
         """See `Recipe.defaults`."""
-        return Schedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=STATISTICS_CLIP, records=1)
+        return ReleaseSchedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=STATISTICS_CLIP)
 
     def records(self, scans: Sequence[Scan], seed: int) -> VesselRecords:
         """See `Recipe.records`."""

@@ -56,7 +56,7 @@ def keep(findings: Findings, out: Path, done: Sequence[Done]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     for table in findings.tables:
         write(table, out)
-        console.print(terminal(table))
+        console.print(terminal(table, console.width))
         for note in table.notes:
             console.print(f"- {note}", markup=False)
     for name, png in findings.figures.items():

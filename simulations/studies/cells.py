@@ -12,11 +12,12 @@ one that has loaded the libraries and done nothing else (`preload`), elsewhere i
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from shared.files import write_durably
 
 FOLDER = "cells"
 # Never a fork of this process, which would copy the locks of other threads.
-_START = "forkserver" if sys.platform == "linux" else "spawn"
+_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 Report = Callable[[str, int, int], None]  # what is being done, cells done, cells in all
 
 
@@ -63,8 +64,8 @@ def preload(module: str) -> None:
     """
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-    if _START == "forkserver":
-        get_context(_START).set_forkserver_preload([module])
+    if _METHOD == "forkserver":
+        get_context(_METHOD).set_forkserver_preload([module])
 
 
 def run_cells(
@@ -131,15 +132,26 @@ def _take(out: Path, cell: Cell, future: Future[None], done: dict[str, Done], fa
 def _in_new_process(out: Path, cell: Cell, work: Work) -> None:
     log = out / FOLDER / f"{cell.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(1, get_context(_START), initializer=_say_it_in, initargs=(log,)) as one:
+    with ProcessPoolExecutor(1, get_context(_METHOD), initializer=_start, initargs=(log,)) as one:
         one.submit(_compute, out, cell, work).result()
 
 
-def _say_it_in(log: Path) -> None:
-    """Send what this process prints, whoever prints it, to a file."""
+def _start(log: Path) -> None:
+    """Send what this process prints, whoever prints it, to a file; and end with the study, however that ends.
+
+    A cell left behind by a study that was killed would write into the folder of its successor.
+    """
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(file, stream.fileno())
+    threading.Thread(target=_end_with_study, daemon=True).start()
+
+
+def _end_with_study() -> None:
+    study = parent_process()
+    assert study is not None
+    study.join()
+    os._exit(1)
 
 
 def _compute(out: Path, cell: Cell, work: Work) -> None:

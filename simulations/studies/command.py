@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from simulations.studies.rows import Row, Sizes
 
 PATCHES_PER_PATIENT = (1, 10, 100, 1000)
-_EPILOG = """\b
+_EPILOG = """
 OUT keeps everything: cohorts/, held-out/, second-site/ (phantom patients), runs/ (each run a federation of
 its own, as `willis simulate` leaves it), samples/ (contact sheets), cells/ (one result a file, with its
 log). Interrupt a study when you like and give the same command again: what is done is not done again, and

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from shared.evaluation.bootstrap import Scores
 from shared.evaluation.colours import colours
@@ -37,11 +38,12 @@ class Panel:
     levels: Mapping[str, float] | None = None  # horizontal lines by name
 
 
-def sample_grid(kinds: Mapping[str, Patches], columns: int = 8) -> bytes:
+def sample_grid(kinds: Mapping[str, Patches], caption: str, columns: int = 8) -> bytes:
     """Return a PNG with one row of pairs for each kind, each image above itself with the label outlined.
 
     Args:
         kinds: pairs (n, 2, i, j) by name; i runs to the right and j upwards.
+        caption: what must be said of the names.
         columns: pairs in a row, at most.
     """
     columns = min(columns, *map(len, kinds.values()))
@@ -55,6 +57,7 @@ def sample_grid(kinds: Mapping[str, Patches], columns: int = 8) -> bytes:
                     ax.contour(label.T > 0, levels=[0.5], colors=OUTLINE, linewidths=0.7)
                 ax.set(xticks=[], yticks=[])
         axes[2 * row][0].set_ylabel(name, rotation=0, ha="right", va="top", fontsize=9)
+    figure.suptitle(caption, fontsize="small")
     return _png(figure)
 
 
@@ -69,9 +72,15 @@ def curves(panels: Sequence[Panel], x: str, log_x: bool = False) -> bytes:
         ax.set(title=panel.title, xlabel=x, ylabel=panel.y)
         if log_x:
             ax.set_xscale("log")
-        ax.legend(frameon=False, fontsize="small")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_locator(NullLocator())
+        else:
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     for spare in axes[len(panels) :]:
         spare.set_axis_off()
+    named = {label: mark for ax in axes for mark, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=2, frameon=False)
     return _png(figure)
 
 

@@ -4,39 +4,35 @@ The paper's GANs are not private. Beside them stands the default that is, and th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from shared.evaluation.utility import Tissue
-from simulations.studies import papers
+from shared.recipes.vessel_records import PATCHES
 from simulations.studies.bench import Bench, Findings
 from simulations.studies.cells import Done
 from simulations.studies.cohorts import Hospitals
-from simulations.studies.figures import Curve, Panel, curves, sample_grid
-from simulations.studies.judging import MEASURES
+from simulations.studies.figures import sample_grid
+from simulations.studies.kossen_ch4_tables import NAME, Curves, quality_table, transfer_figure, transfer_table
 from simulations.studies.rows import (
+    GAN_ROUNDS,
     HELD_OUT,
+    PRICED,
     PUBLIC,
     REAL,
     SECOND_SITE,
     Comparison,
     Row,
     Sizes,
-    by_seed,
-    claim,
     compare,
     scores_of,
-    spread_of,
 )
 from simulations.studies.samples import kept_samples
-from simulations.studies.tables import Column, Spread, Table, Value
 from simulations.studies.transfer import Transfer, learning_curve
 
-NAME = "kossen-ch4"
 SIZES = {
     "small": Sizes(
-        Hospitals(4, 12, 5, (96, 96, 48), second_learning=8, second_testing=6),
+        Hospitals(4, 8, 5, (96, 96, 48), second_learning=8, second_testing=6),
         seeds=3,
         pairs=500,
         size=(64, 64),
@@ -51,31 +47,16 @@ SIZES = {
         preset="paper",
     ),
 }
-COUNTS = (1, 3, 5, 7, 9, 11, 13, 15)  # patients of the second site
-PAIRS_A_PATIENT = {"small": 64, "paper": 1000}
+COUNTS = {"small": (1, 3, 7, 15), "paper": (1, 3, 5, 7, 9, 11, 13, 15)}  # patients of the second site
 IMAGES = 400  # of each kind, for FID
 GANS = ("dcgan", "wgan-gp", "wgan-gp-sn")
 PRIVATE = Row("private-calibrated-eps8", "private-calibrated, ε at most 8", "private-calibrated", 8.0)
 ARMS = ("", PUBLIC.key, "wgan-gp-sn", PRIVATE.key)  # keys of what is pre-trained on; "": from scratch
-COLUMNS = (
-    Column("trained on"),
-    Column("privacy of the run"),
-    Column("FID", 1),
-    Column("paper: FID", 1),
-    Column("Dice", 3),
-    Column("paper: Dice", 3),
-    Column("95HD (mm)", 1),
-    Column("paper: 95HD (mm)", 1),
-    Column("Dice, second site", 3),
-    Column("paper: Dice, second site", 3),
-    Column("95HD, second site (mm)", 1),
-    Column("paper: 95HD, second site (mm)", 1),
-)
 
 
 def rows(preset: str) -> tuple[Row, ...]:
     """Return the rows of the first table; those of the paper are named by their variants."""
-    return (REAL, PUBLIC, *(Row(variant, f"{variant}, not private", variant) for variant in GANS), PRIVATE)
+    return (REAL, PUBLIC, *(Row(v, f"{v}, not private", v, rounds=GAN_ROUNDS[preset]) for v in GANS), PRIVATE)
 
 
 def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, list[Done]]:
@@ -92,41 +73,26 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
     curves_of = _learning_curves(comparison, {"": "from scratch", **arms}, learning, tests[SECOND_SITE])
     ceiling = scores_of(judged, REAL, SECOND_SITE, Tissue.INTRACRANIAL).mean()
     figures = {
-        f"{NAME}-transfer.png": _figure(curves_of, float(ceiling)),
+        f"{NAME}-transfer.png": transfer_figure(curves_of, float(ceiling)),
         f"{NAME}-samples.png": sample_grid(
-            {row.name: kept_samples(bench.out, f"judge-{row.key}-1") for row in chosen}
+            {row.name: kept_samples(bench.out, f"judge-{row.key}-1") for row in chosen}, PRICED
         ),
     }
     done = [*comparison.runs.values(), *judged.values(), *looks.values(), *curves_of.cells]
-    return Findings((_quality(comparison, judged, looks), _transfer(curves_of, sizes)), figures), done
+    return Findings((quality_table(comparison, judged, looks), transfer_table(curves_of, sizes)), figures), done
 
 
-@dataclass(frozen=True)
-class _Curves:
-    """Learning curves: (seeds, counts, patients) of Dice and 95HD by arm."""
-
-    counts: tuple[int, ...]
-    names: Mapping[str, str]
-    values: Mapping[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]  # (seeds, counts, patients, measures)
-    cells: list[Done]
-
-    def spread(self, arm: str, count: int, measure: str) -> Spread:
-        """Return mean and SD over seeds of the mean over patients."""
-        place = self.counts.index(count)
-        return Spread.of(self.values[arm][:, place, :, MEASURES.index(measure)].mean(axis=1))
-
-
-def _learning_curves(comparison: Comparison, names: Mapping[str, str], learning: str, tests: str) -> _Curves:
+def _learning_curves(comparison: Comparison, names: Mapping[str, str], learning: str, tests: str) -> Curves:
     sizes = comparison.sizes
     most = 2 * sizes.hospitals.second_learning
-    counts = tuple(count for count in COUNTS if count <= most)
+    counts = tuple(count for count in COUNTS[sizes.preset] if count <= most)
     cells = {
         (arm, seed): Transfer(
             origin=comparison.origins[arm, seed] if arm else None,
             pairs=sizes.pairs,
             learning=learning,
             counts=counts,
-            pairs_a_patient=PAIRS_A_PATIENT[sizes.preset],
+            pairs_a_patient=PATCHES[sizes.preset],
             tests=tests,
             size=sizes.size,
             pretraining_steps=sizes.steps,
@@ -142,88 +108,4 @@ def _learning_curves(comparison: Comparison, names: Mapping[str, str], learning:
         results = [done[cells[arm, seed].name].result for seed in sizes.draws]
         patients = sorted(results[0][str(counts[0])])
         values[arm] = np.array([[[one[str(n)][p] for p in patients] for n in counts] for one in results])
-    return _Curves(counts, names, values, list(done.values()))
-
-
-def _quality(
-    comparison: Comparison, judged: Mapping[tuple[str, int], Done], looks: Mapping[tuple[str, int], Done]
-) -> Table:
-    sizes = comparison.sizes
-
-    def mean(row: Row, test: str, measure: str) -> Spread:
-        return Spread.of(scores_of(judged, row, test, Tissue.INTRACRANIAL, measure).mean(axis=1))
-
-    lines: list[tuple[Value, ...]] = [
-        (
-            row.name,
-            claim(comparison, row),
-            spread_of(by_seed(looks, row), "fid_training"),
-            papers.FID_2D.get(row.key),
-            mean(row, HELD_OUT, "dice"),
-            papers.DICE_2D.get(row.key),
-            mean(row, HELD_OUT, "95HD"),
-            papers.HD95_2D.get(row.key),
-            mean(row, SECOND_SITE, "dice"),
-            papers.DICE_2D_SECOND.get(row.key),
-            mean(row, SECOND_SITE, "95HD"),
-            papers.HD95_2D_SECOND.get(row.key),
-        )
-        for row in comparison.rows
-    ]
-    network = next(iter(looks.values())).result["network"]
-    title = (
-        f"Kossen et al. 2021: {sizes.pairs} pairs a row, {sizes.seeds} seeds, mean ± SD over seeds; inside the "
-        f"brain; FID to training patients, features: {network}"
-    )
-    notes = (
-        "The paper's FID is of Inception features and its images are real patients': compare order, not size.",
-        "The row of real patients is their FID against themselves, drawn anew: what real images score.",
-        "Runs are seeded, hence simulations; those without noise may not be published.",
-    )
-    return Table(NAME, title, COLUMNS, tuple(lines), notes)
-
-
-def _transfer(found: _Curves, sizes: Sizes) -> Table:
-    columns = (
-        Column("patients of the second site"),
-        *(
-            Column(f"{measure}, {name}", 3 if measure == "dice" else 1)
-            for measure in ("dice", "95HD")
-            for name in found.names.values()
-        ),
-        Column("paper: Dice, from scratch", 2),
-        Column("paper: Dice, pre-trained on wgan-gp-sn", 2),
-    )
-    lines = tuple(
-        (
-            str(count),
-            *(found.spread(arm, count, measure) for measure in ("dice", "95HD") for arm in found.names),
-            papers.TRANSFER_SCRATCH.get(count),
-            papers.TRANSFER_PRETRAINED.get(count),
-        )
-        for count in found.counts
-    )
-    patients = next(iter(found.values.values())).shape[2]
-    title = f"Fine-tuned at the second site: {patients} test patients, {sizes.seeds} seeds, mean ± SD over seeds"
-    notes = ("The paper's other values are in its figure 3 only. 95HD in mm.",)
-    return Table(f"{NAME}-transfer", title, columns, lines, notes)
-
-
-def _figure(found: _Curves, ceiling: float) -> bytes:
-    panels = []
-    for title, y, measure in (("Dice", "Dice inside the brain", "dice"), ("95HD", "95HD (mm)", "95HD")):
-        lines = []
-        for arm, name in found.names.items():
-            spreads = [found.spread(arm, count, measure) for count in found.counts]
-            lines.append(Curve(name, found.counts, [s.mean for s in spreads], [s.sd for s in spreads]))
-        if measure == "dice":
-            for name, values in (
-                ("scratch", papers.TRANSFER_SCRATCH),
-                ("pre-trained", papers.TRANSFER_PRETRAINED),
-            ):
-                lines.append(
-                    Curve(f"paper (real patients), {name}", list(values), list(values.values()), published=True)
-                )
-        levels = {"real patients of the first sites": ceiling} if measure == "dice" else None
-        panels.append(Panel(f"{title} on the second site's test patients", y, lines, levels))
-    return curves(panels, "patients of the second site learnt from")
+    return Curves(counts, names, values, list(done.values()))

@@ -11,15 +11,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from shared.evaluation.published import find_published
-from shared.imaging.patches import Patches, PatchPool, patient_patches
+from shared.imaging.patches import Patches, shares
 from shared.imaging.patches_3d import patient_volumes
-from shared.imaging.scan import Scan
-from shared.phantoms.vessels import draw_parameters, simulate, simulate_3d
+from shared.phantoms.vessels import draw_parameters, simulate_3d
 from shared.recipes.vessel_records import ROLES
 from simulations.evaluation.cohorts import Patient, find_patients
+from simulations.evaluation.vessels import PAIRS_PER_PHANTOM, public_patches, real_patches
 from simulations.studies.runs import FOLDER, Training
-
-PAIRS_PER_PHANTOM = 2  # as in published data sets: more phantoms, fewer patches each
 
 
 class Origin(BaseModel):
@@ -49,27 +47,21 @@ def by_patient(
     patients: Sequence[Patient], count: int, size: tuple[int, ...], rng: np.random.Generator
 ) -> list[Patches]:
     """Return `count` real pairs, one array a patient, as evenly over the patients as can be."""
-    shares = [len(part) for part in np.array_split(np.arange(count), len(patients))]
+    if len(size) == 2:
+        return real_patches(patients, count, size[0], rng)
+    edges = (size[0], size[1], size[2])
     return [
-        _pool(patient.scans(), size, share, rng).draw(share, rng)
-        for patient, share in zip(patients, shares, strict=True)
+        patient_volumes(patient.scans(), edges, share, rng).draw(share, rng)
+        for patient, share in zip(patients, shares(count, len(patients)), strict=True)
     ]
 
 
-def _pool(scans: Sequence[Scan], size: tuple[int, ...], count: int, rng: np.random.Generator) -> PatchPool:
-    if len(size) == 2:
-        return patient_patches(scans, size[0], count, rng)
-    return patient_volumes(scans, (size[0], size[1], size[2]), count, rng)
-
-
 def _public(count: int, size: tuple[int, ...], rng: np.random.Generator) -> Patches:
-    thetas = draw_parameters(-(-count // PAIRS_PER_PHANTOM), rng)
     if len(size) == 2:
-        drawn = [simulate(theta, PAIRS_PER_PHANTOM, size[0], rng) for theta in thetas]
-    else:
-        edges = (size[0], size[1], size[2])
-        drawn = [simulate_3d(theta, PAIRS_PER_PHANTOM, edges, rng) for theta in thetas]
-    return np.concatenate(drawn)[:count]
+        return np.concatenate(public_patches(count, size[0], rng))
+    edges = (size[0], size[1], size[2])
+    thetas = draw_parameters(-(-count // PAIRS_PER_PHANTOM), rng)
+    return np.concatenate([simulate_3d(theta, PAIRS_PER_PHANTOM, edges, rng) for theta in thetas])[:count]
 
 
 def _drawn(folder: Path, size: tuple[int, ...]) -> Patches:

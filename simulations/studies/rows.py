@@ -19,11 +19,14 @@ from simulations.studies.cohorts import Hospitals
 from simulations.studies.judging import Judging, judge, scores
 from simulations.studies.pairs import Origin
 from simulations.studies.quality import Looking, look
-from simulations.studies.runs import Training, train
+from simulations.studies.runs import DELTA, Training, train
 from simulations.studies.tables import Spread
 
+# Of GANs that are not private: most of what a small one learns it learns from public phantoms, before the first.
+GAN_ROUNDS = {"small": 20, "paper": None}
 HELD_OUT, SECOND_SITE = "held-out", "second site"
 BOOTSTRAP_SEED = 0
+PRICED = f"ε at δ = {DELTA:g}; unit: patient (dp-wgan: patch); add/remove; PLD"  # wherever ε is only in a name
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +160,13 @@ def scores_of(
     return scores([one.result for one in by_seed(judged, row)], test, tissue, measure)
 
 
+def mean_of(
+    judged: Mapping[tuple[str, int], Done], row: Row, test: str, tissue: Tissue, measure: str = "dice"
+) -> Spread:
+    """Return mean and SD over seeds of a measure's mean over patients."""
+    return Spread.of(scores_of(judged, row, test, tissue, measure).mean(axis=1))
+
+
 def spread_of(done: Sequence[Done], measure: str) -> Spread | None:
     """Return mean and SD over seeds of a measure of `look`; None where it could not be taken."""
     values = [one.result[measure] for one in done]
@@ -173,3 +183,9 @@ def claim(comparison: Comparison, row: Row) -> str:
     if row.variant:
         return str(comparison.runs[row.key, 1].result["claim"])
     return "free: no patient" if row is PUBLIC else "none: patients themselves"
+
+
+def updates(comparison: Comparison) -> str:
+    """Say how many updates each run made at the sites: a small preset makes far fewer than a paper."""
+    steps = {row.name: comparison.runs[row.key, 1].result["steps"] for row in comparison.rows if row.variant}
+    return f"Updates at the sites: {'; '.join(f'{name}: {count:,}' for name, count in steps.items())}."

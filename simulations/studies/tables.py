@@ -85,13 +85,20 @@ def markdown(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def terminal(table: Table) -> Shown:
-    """Return the table for a terminal; its notes are printed apart."""
+def terminal(table: Table, width: int) -> Shown:
+    """Return the table for a terminal of so many columns; its notes are printed apart.
+
+    A table that is too wide becomes a list: under each row its values, one a line, those there are.
+    """
+    texts = [_texts(table, row) for row in table.rows]
+    headings = [column.heading for column in table.columns]
+    if sum(max(map(len, column)) + 2 for column in zip(headings, *texts, strict=True)) > width:
+        return _listed(table.title, headings, texts)
     shown = Shown(title=table.title, title_justify="left", box=SIMPLE_HEAD)
     for column in table.columns:
         shown.add_column(column.heading, justify="left" if column.digits is None else "right")
-    for row in table.rows:
-        shown.add_row(*_texts(table, row))
+    for row in texts:
+        shown.add_row(*row)
     return shown
 
 
@@ -125,6 +132,16 @@ def text(value: Value, column: Column) -> str:
         case Interval(estimate, low, high):
             return f"{estimate:{form}} ({low:{form}} to {high:{form}})"
     return f"{value:{form}}"
+
+
+def _listed(title: str, headings: Sequence[str], texts: Sequence[Sequence[str]]) -> Shown:
+    shown = Shown(title=title, title_justify="left", box=SIMPLE_HEAD, show_header=False)
+    for row in texts:
+        shown.add_row(row[0], "", style="bold")
+        for heading, value in zip(headings[1:], row[1:], strict=True):
+            if value not in ("", NOTHING):
+                shown.add_row(f"  {heading}", value)
+    return shown
 
 
 def _texts(table: Table, row: Sequence[Value]) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from shared.evaluation.bootstrap import Interval, Scores
 from shared.evaluation.utility import Tissue
 from shared.recipes.catalogue import load
+from shared.recipes.settings import Setting
 from shared.recipes.vessel_records import PATCHES
 from simulations.studies.bench import Bench, Findings
 from simulations.studies.cells import Done
@@ -17,7 +18,9 @@ from simulations.studies.cohorts import Hospitals
 from simulations.studies.figures import dots, sample_grid
 from simulations.studies.noise import epsilon_at, patient_cost
 from simulations.studies.rows import (
+    GAN_ROUNDS,
     HELD_OUT,
+    PRICED,
     PUBLIC,
     REAL,
     Comparison,
@@ -28,17 +31,23 @@ from simulations.studies.rows import (
     compare,
     minus,
     scores_of,
+    updates,
 )
 from simulations.studies.samples import kept_samples
 from simulations.studies.tables import Column, Spread, Table, Value
 
 NAME = "vessels-utility"
 EPSILONS = (8.0, 3.0)
-VARIANTS = ("private-calibrated", "wgan")  # whose unit is the patient
 DP_WGAN, PAPER_SIGMA = "dp-wgan", 0.65  # noise multiplier of the paper's best model
+VARIANTS = ("private-calibrated", "private")  # whose unit is the patient
+# Smaller draws than the recipes' own, which are made for tens of patients: steps of the same size and price.
+DRAWS: dict[str, dict[str, dict[str, Setting]]] = {
+    "small": {"wgan-gp-sn": {"sampling_rate": 0.06}, DP_WGAN: {"sampling_rate": 0.0125}},
+    "paper": {"wgan-gp-sn": {}, DP_WGAN: {}},
+}
 ENOUGH_SEEDS = 3  # fewer cannot tell a better row from a lucky training
 SIZES = {
-    "small": Sizes(Hospitals(4, 50, 10, (96, 96, 48)), seeds=3, pairs=1000, size=(64, 64), steps=300),
+    "small": Sizes(Hospitals(4, 50, 10, (96, 96, 48)), seeds=3, pairs=1000, size=(64, 64), steps=200),
     "paper": Sizes(
         Hospitals(4, 50, 10, (312, 384, 127)), seeds=5, pairs=10_000, size=(96, 96), steps=3000, preset="paper"
     ),
@@ -65,9 +74,11 @@ def rows(preset: str) -> tuple[Row, ...]:
             *((f"eps{epsilon:g}", f"ε at most {epsilon:g}", epsilon) for epsilon in EPSILONS),
         ]
     ]
-    gan = Row("wgan-gp-sn", "wgan-gp-sn, not private", "wgan-gp-sn")
-    paper = epsilon_at(PAPER_SIGMA, load("vessels-2d", DP_WGAN, preset))
-    return (REAL, PUBLIC, *private, gan, Row(DP_WGAN, f"{DP_WGAN}, σ = {PAPER_SIGMA:g}", DP_WGAN, paper))
+    draws = DRAWS[preset]
+    gan = Row("wgan-gp-sn", "wgan-gp-sn, not private", "wgan-gp-sn", None, GAN_ROUNDS[preset], draws["wgan-gp-sn"])
+    epsilon = epsilon_at(PAPER_SIGMA, load("vessels-2d", DP_WGAN, preset, settings=draws[DP_WGAN]))
+    paper = Row(DP_WGAN, f"{DP_WGAN}, σ = {PAPER_SIGMA:g}", DP_WGAN, epsilon, None, draws[DP_WGAN])
+    return (REAL, PUBLIC, *private, gan, paper)
 
 
 def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, list[Done]]:
@@ -81,17 +92,19 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
     title = f"Dice inside the brain, {sizes.pairs} pairs a row, {patients} test patients, {sizes.seeds} seeds"
     table = Table(NAME, title, COLUMNS, lines, _notes(comparison))
     figures = {
-        f"{NAME}.png": dots({row.name: dice[row] for row in chosen}, "Dice inside the brain", title),
+        f"{NAME}.png": dots(
+            {row.name: dice[row] for row in chosen}, "Dice inside the brain", f"{title}\n{PRICED}"
+        ),
         f"{NAME}-samples.png": sample_grid(
-            {row.name: kept_samples(bench.out, f"judge-{row.key}-1") for row in chosen}
+            {row.name: kept_samples(bench.out, f"judge-{row.key}-1") for row in chosen}, PRICED
         ),
     }
     return Findings((table,), figures), [*comparison.runs.values(), *judged.values()]
 
 
 def verdict(row: Row, difference: Interval | None, seeds: int) -> str:
-    """Say whether a private row beats the free one: its interval excludes zero."""
-    if row.epsilon is None or difference is None:
+    """Say whether a row that protects patients beats the free one: its interval excludes zero."""
+    if row.epsilon is None or row.variant == DP_WGAN or difference is None:
         return ""
     if seeds < ENOUGH_SEEDS:
         return "too few seeds to say"
@@ -125,13 +138,14 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
     said = [
         f"{hospitals.sites} phantom hospitals of {hospitals.patients} patients; a seed is a draw of patients, the "
         "run's noise and weights, a draw of pairs and a training. Test patients are the same throughout.",
+        updates(comparison),
         "Runs are seeded, hence simulations: whoever knows the seed can undo the noise.",
         "A noise-free twin is neither noised nor clipped. ε is what the run costs a patient of one site (or "
         "a patch, where the unit says so).",
     ]
     for row in comparison.rows:
         if row.variant == DP_WGAN and row.epsilon is not None:
-            recipe = load(sizes.recipe, DP_WGAN, sizes.preset)
+            recipe = load(sizes.recipe, DP_WGAN, sizes.preset, settings=row.settings)
             price = patient_cost(PAPER_SIGMA, recipe, row.rounds, PATCHES[sizes.preset])
             said.append(
                 f"{row.name}: for a patient with {PATCHES[sizes.preset]} patches the same run costs {price}."

@@ -1,5 +1,6 @@
 """A hospital asked through its ClientApp, as a coordinator would ask it, and everything it sends back."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from flwr.app import ArrayRecord, Context, Message, RecordDict
@@ -26,7 +27,8 @@ from shared.messages import (
     unpack,
 )
 from shared.privacy.events import NoiseSource, NonPrivate, SampledGaussian, Spending
-from shared.recipes.base import Arrays, Recipe, sent_to_sites
+from shared.recipes.base import NONE, Arrays, Recipe, sent_to_sites
+from shared.recipes.settings import Setting
 from simulations.embedded import EmbeddedGrid
 
 RUN = "0123456789abcdef"
@@ -41,8 +43,12 @@ def run_of(
     sampling_rate: float | None = None,
     noise_multiplier: float | None = 2.0,
     source: NoiseSource = NoiseSource.SEEDED,
+    settings: Mapping[str, Setting] = NONE,
 ) -> Run:
-    """Return a run of `recipe` at a given noise (None: without), so that nothing has to be calibrated."""
+    """Return a run of `recipe` at a given noise (None: without), so that nothing has to be calibrated.
+
+    `settings` are those the recipe was loaded with, so that a site loads the same.
+    """
     schedule = recipe.schedule
     steps, rate = steps or schedule.steps, sampling_rate or schedule.sampling_rate
     mechanism: SampledGaussian | NonPrivate = NonPrivate(steps=rounds * steps)
@@ -53,7 +59,7 @@ def run_of(
         recipe=recipe.name,
         variant=recipe.variant,
         preset=recipe.preset,
-        settings={},
+        settings=dict(settings),
         rounds=rounds,
         steps_per_round=steps,
         sampling_rate=rate,

@@ -6,6 +6,7 @@ They are called by `test_conformance` for every recipe and by `test_controls` on
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -153,7 +154,7 @@ def leaky_modules_are_refused(subject: Subject) -> None:
         for leak, reason in LEAKS.values():
             broken = copy.deepcopy(subject.model)
             broken[network].add_module("leak", leak())
-            twin = Subject(subject.recipe, broken, subject.patients, subject.folder, subject.monkeypatch)
+            twin = replace(subject, model=broken)
             with _refused(f"{network}.leak: {reason}"):
                 twin.play(twin.run(), SystemRandomness())
 
@@ -177,7 +178,7 @@ def spectral_norm_trains_and_does_not_tell_who_was_drawn(subject: Subject) -> No
         for network in {*subject.phase.reads, *subject.phase.moves}:
             for layer in _unnormed_convolutions(model[network]):
                 normed(layer)
-        twin = Subject(subject.recipe, model, subject.patients, subject.folder, subject.monkeypatch)
+        twin = replace(subject, model=model)
         run = twin.run(steps=3)
         noisy, _ = twin.play(run, Scripted(drawn=everyone))
         assert all(bool(torch.isfinite(value).all()) for value in noisy.values())

@@ -26,13 +26,14 @@ from shared.privacy.mechanism import GaussianSum
 from shared.privacy.randomness import Randomness, SystemRandomness
 from shared.recipes.base import NONE, Arrays, GradientPhase, Recipe, Records, ReleasePhase, state_of
 from shared.recipes.catalogue import catalogue, load
-from shared.recipes.settings import Setting
+from shared.recipes.settings import Setting, parse
 from tests.client.conversation import run_of
 from tests.cohorts import site_for
 
 PATIENTS = 4
 SITE = "east"
-RECIPES = [f"{name} {variant}" for name, variants in catalogue().items() for variant in variants]
+TWO_MOVED = "vessels-2d dcgan as_published=true"  # no recipe moves two networks at the sites by default
+RECIPES = [f"{name} {variant}" for name, variants in catalogue().items() for variant in variants] + [TWO_MOVED]
 
 Draw = Callable[[int], NDArray[np.bool_]]  # number of units -> which are drawn
 
@@ -87,6 +88,7 @@ class Subject:
     patients: Mapping[str, Records]
     folder: Path  # of the site, written for this test alone
     monkeypatch: pytest.MonkeyPatch
+    settings: Mapping[str, Setting] = field(default_factory=dict)  # the recipe was loaded with
     start: dict[str, Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,7 +108,13 @@ class Subject:
 
     def run(self, *, steps: int = 1, rate: float = 1.0, noise_multiplier: float = 2.0) -> Run:
         """Return a run that is also cheap: one record a patient where the unit is the patient."""
-        run = run_of(self.recipe, steps=steps, sampling_rate=rate, noise_multiplier=noise_multiplier)
+        run = run_of(
+            self.recipe,
+            steps=steps,
+            sampling_rate=rate,
+            noise_multiplier=noise_multiplier,
+            settings=self.settings,
+        )
         return run if self.by_patch else run.model_copy(update={"records_per_patient": 1})
 
     def play(
@@ -156,9 +164,9 @@ class Subject:
 
 
 def named(name: str, preset: str = "small", settings: Mapping[str, Setting] = NONE) -> Recipe:
-    """Return the recipe called "name variant"."""
-    recipe, variant = name.split()
-    return load(recipe, variant, preset, settings=settings)
+    """Return the recipe called "name variant", or "name variant setting=value ..."."""
+    recipe, variant, *given = name.split()
+    return load(recipe, variant, preset, settings={**parse(tuple(given)), **settings})
 
 
 def subject_of(
@@ -166,13 +174,14 @@ def subject_of(
 ) -> Subject:
     """Return a registered recipe at its small preset, ready to be played."""
     recipe = named(name, settings=settings)
+    chosen = recipe.schedule.only({**parse(tuple(name.split()[2:])), **settings})
     site = site_for(recipe.roles, folder / SITE, PATIENTS, sessions=3)
     records_of.cache_clear()
     patients = records_of(site, recipe.name, recipe.variant, "small", 5)
     phase = recipe.phase
     used = {*phase.reads, *(phase.moves if isinstance(phase, GradientPhase) else ())}
     model = nn.ModuleDict({key: network for key, network in recipe.build(5).items() if key in used})
-    return Subject(recipe, model, patients, site, monkeypatch)
+    return Subject(recipe, model, patients, site, monkeypatch, chosen)
 
 
 @contextmanager

@@ -12,9 +12,8 @@ from pathlib import Path
 import torch
 
 import client.app
-from shared.ledger.events import Settle
+from shared.ledger.events import Run, Settle
 from shared.messages import UpdateReply
-from shared.recipes.base import Recipe
 from tests.client.conversation import Conversation, body_of, event_of, model_of, run_of
 from tests.cohorts import site_for
 from tests.recipes.guarantees import silence_the_door
@@ -24,9 +23,14 @@ ROUNDS, STEPS = 2, 2
 UPDATES = [3, 4]  # which answers of a conversation are updates
 
 
-def everything_sent(folder: Path, recipe: Recipe, noise_seed: int = 1) -> list[bytes]:
+def a_run(subject: Subject) -> Run:
+    """Return the plan of a short run that draws half of the units."""
+    return run_of(subject.recipe, rounds=ROUNDS, steps=STEPS, sampling_rate=0.5, settings=subject.settings)
+
+
+def everything_sent(folder: Path, subject: Subject, noise_seed: int = 1) -> list[bytes]:
     """Take a site through a whole run, mistakes included; return all it sends."""
-    run = run_of(recipe, rounds=ROUNDS, steps=STEPS, sampling_rate=0.5)
+    recipe, run = subject.recipe, a_run(subject)
     model = model_of(recipe)
     site = Conversation(folder, noise_seed=noise_seed)
     site.train(run, 1, model)  # refused: nothing is reserved yet
@@ -61,7 +65,7 @@ def silenced(subject: Subject) -> Iterator[None]:
 def a_silenced_site_sends_the_same_bytes_whatever_its_patients(subject: Subject) -> None:
     sites = twins(subject)
     with silenced(subject):
-        one, other = (everything_sent(folder, subject.recipe) for folder in sites)
+        one, other = (everything_sent(folder, subject) for folder in sites)
     assert one == other
 
 
@@ -71,24 +75,24 @@ def a_silenced_site_does_not_tell_who_was_drawn(subject: Subject) -> None:
     folders = [shutil.copytree(kept, subject.folder.parent / str(n) / SITE) for n in range(4)]
     with silenced(subject):
         answers = [
-            everything_sent(folder, subject.recipe, seed) for folder, seed in zip(folders[:2], (1, 2), strict=True)
+            everything_sent(folder, subject, seed) for folder, seed in zip(folders[:2], (1, 2), strict=True)
         ]
         for folder, drawn in zip(folders[2:], (everyone, nobody), strict=True):
             with subject.monkeypatch.context() as patch:
                 patch.setattr(client.app, "randomness_for", lambda *args, drawn=drawn: Scripted(drawn=drawn))
-                answers.append(everything_sent(folder, subject.recipe))
+                answers.append(everything_sent(folder, subject))
     assert all(other == answers[0] for other in answers)
 
 
 def without_silence_the_updates_differ_and_nothing_else(subject: Subject) -> None:
     """The same seed gives the same noise: what differs comes from patients, so patients were read."""
-    one, other = (everything_sent(folder, subject.recipe) for folder in twins(subject))
+    one, other = (everything_sent(folder, subject) for folder in twins(subject))
     assert [index for index, (a, b) in enumerate(zip(one, other, strict=True)) if a != b] == UPDATES
 
 
 def a_settlement_says_what_the_site_really_did(subject: Subject) -> None:
     """Unit and number of steps, of a run of two rounds asked through the ClientApp."""
-    run = run_of(subject.recipe, rounds=ROUNDS, steps=STEPS, sampling_rate=0.5)
+    run = a_run(subject)
     site, done = Conversation(subject.folder), list[None]()
     site.enrol(subject.recipe)
     site.reserve(run)

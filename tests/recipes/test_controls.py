@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import l1_loss
 
 import client.app
 import client.training
@@ -17,15 +18,17 @@ from client.outbox import Outbox
 from client.training import Executed, Patients, Stream, train_round
 from shared.ledger.events import Run
 from shared.messages import Update
+from shared.models.vessel_discriminator import VesselDiscriminator
 from shared.privacy import mechanism
 from shared.privacy.layers import SpectralClock
-from shared.privacy.mechanism import GaussianSum, PoissonSums
+from shared.privacy.mechanism import GaussianSum, PoissonSums, Vector
 from shared.privacy.randomness import Randomness
 from shared.recipes.base import Arrays, Recipe
 from shared.recipes.catalogue import catalogue
-from shared.recipes.wasserstein import CriticPhase
+from shared.recipes.vessels_2d_dcgan import FeatureMatchingPhase
+from shared.recipes.wasserstein import CriticPhase, generate
 from tests.recipes import guarantees, subject, taint
-from tests.recipes.subject import Subject
+from tests.recipes.subject import TWO_MOVED, Subject
 
 Patch = pytest.MonkeyPatch
 Break = Callable[[Patch], None]
@@ -199,6 +202,52 @@ def the_free_half_reads_patients(patch: Patch) -> None:
     patch.setattr(CriticPhase, "public_loss", leak)
 
 
+def each_network_clipped_apart(patch: Patch) -> None:
+    """Clip a patient's gradients of generator and critic each to the clip norm: together they are longer."""
+    add = GaussianSum.add
+
+    def apart(door: GaussianSum, vector: Vector) -> None:
+        middle, nothing = len(vector) // 2, [None] * len(vector)
+        add(door, [*vector[:middle], *nothing[middle:]])
+        add(door, [*nothing[:middle], *vector[middle:]])
+
+    patch.setattr(GaussianSum, "add", apart)
+
+
+def noise_on_the_last_network_alone(patch: Patch) -> None:
+    """Leave the first parameters, the generator's, without noise."""
+    release, noised = GaussianSum.release, GaussianSum._noised
+
+    def half(door: GaussianSum) -> list[Tensor]:
+        door.left = len(door._sum) // 2  # type: ignore[attr-defined]
+        return release(door)
+
+    def skipping(door: GaussianSum, total: Tensor) -> Tensor:
+        door.left -= 1  # type: ignore[attr-defined]
+        return noised(door, total) if door.left < 0 else total.float() * door._unit  # type: ignore[attr-defined]
+
+    patch.setattr(GaussianSum, "release", half)
+    patch.setattr(GaussianSum, "_noised", skipping)
+
+
+def features_matched_without_noise(patch: Patch) -> None:
+    """Let the generator follow the features of the patient drawn last by the half of the loss that is free."""
+    seen: list[Tensor] = []
+    private = FeatureMatchingPhase.patient_loss
+
+    def remember(phase: CriticPhase, model: nn.ModuleDict, records: Tensor, random: torch.Generator) -> Tensor:
+        seen.append(records)
+        return private(phase, model, records, random)  # type: ignore[arg-type]
+
+    def match(phase: CriticPhase, model: nn.ModuleDict, count: int, random: torch.Generator) -> Tensor | None:
+        fakes = generate(model, len(seen[-1]), random) if seen else None
+        critic = cast(VesselDiscriminator, model["critic"])
+        return None if fakes is None else l1_loss(critic.features(fakes), critic.features(seen[-1]))
+
+    patch.setattr(FeatureMatchingPhase, "patient_loss", remember)
+    patch.setattr(FeatureMatchingPhase, "public_loss", match)
+
+
 def one_stream_for_all(patch: Patch) -> None:
     def shared(run: Run, site: str, round_: int) -> Stream:
         only = torch.Generator().manual_seed(round_)
@@ -213,9 +262,9 @@ RELEASE, PATCH, JOINT, FREE_FAKES = (
     "lesions-3d wgan-gp",
     "vessels-2d wgan",
 )
-PATIENTWISE = (JOINT, FREE_FAKES)
-ALL = (RELEASE, PATCH, JOINT)  # one of each kind of phase
-CRITICS = (PATCH, *PATIENTWISE)
+PATIENTWISE = (JOINT, FREE_FAKES, TWO_MOVED)
+ALL = (RELEASE, PATCH, JOINT, TWO_MOVED)  # one of each kind of phase
+CRITICS = (PATCH, JOINT, FREE_FAKES)  # whose free half is `CriticPhase`'s own
 CONTROLS: tuple[tuple[Break, Guarantee, tuple[str, ...]], ...] = (
     (half_the_noise, guarantees.a_step_releases_the_declared_noise, ALL),
     (noise_only_where_somebody_was_drawn, guarantees.a_step_releases_the_declared_noise, ALL),
@@ -228,12 +277,19 @@ CONTROLS: tuple[tuple[Break, Guarantee, tuple[str, ...]], ...] = (
     (a_step_left_out_of_the_events, guarantees.events_equal_steps, ALL),
     (a_round_left_out_of_the_settlement, taint.a_settlement_says_what_the_site_really_did, ALL),
     (any_layer_taken, guarantees.leaky_modules_are_refused, PATIENTWISE),
-    (running_statistics, taint.a_silenced_site_sends_the_same_bytes_whatever_its_patients, PATIENTWISE),
+    (running_statistics, taint.a_silenced_site_sends_the_same_bytes_whatever_its_patients, (JOINT, FREE_FAKES)),
     (spectral_norm_on_every_pass, guarantees.spectral_norm_trains_and_does_not_tell_who_was_drawn, PATIENTWISE),
     (a_metric_among_the_arrays, taint.a_silenced_site_sends_the_same_bytes_whatever_its_patients, ALL),
     (a_metric_in_the_body, taint.a_silenced_site_sends_the_same_bytes_whatever_its_patients, ALL),
     (sessions_in_a_signed_statement, taint.a_silenced_site_sends_the_same_bytes_whatever_its_patients, ALL),
     (the_free_half_reads_patients, taint.a_silenced_site_sends_the_same_bytes_whatever_its_patients, CRITICS),
+    (each_network_clipped_apart, guarantees.one_unit_moves_the_sum_by_at_most_the_clip_norm, (TWO_MOVED,)),
+    (noise_on_the_last_network_alone, guarantees.a_step_releases_the_declared_noise, (TWO_MOVED,)),
+    (
+        features_matched_without_noise,
+        taint.a_silenced_site_sends_the_same_bytes_whatever_its_patients,
+        (TWO_MOVED,),
+    ),
     (one_stream_for_all, taint.a_silenced_site_does_not_tell_who_was_drawn, (FREE_FAKES,)),
 )
 

@@ -55,6 +55,31 @@ def test_what_cannot_be_set_is_named_with_what_can(given: str, says: str) -> Non
         load("lesions-3d", None, "small", settings=parse((given,)))
 
 
+@pytest.mark.parametrize("value", ["inf", "nan"])
+def test_a_setting_is_a_number_that_a_plan_can_hold(value: str) -> None:
+    """The ledger is JSON, which has no infinity."""
+    for name, given in load("vessels-2d", "dcgan", "small").schedule.model_dump().items():
+        if isinstance(given, float):
+            with pytest.raises(UsageError, match=name):
+                load("vessels-2d", "dcgan", "small", settings={name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "private", "given"),
+    [
+        ("vessels-2d", "private-calibrated", True, "records=5"),
+        ("query-dice", None, True, "mixed_precision=true"),
+        ("vessels-2d", "dcgan", True, "penalty=10"),
+        ("vessels-2d", "wgan", False, "clip_norm=1"),
+    ],
+)
+def test_a_setting_that_would_change_nothing_or_fail_at_the_sites_is_refused(
+    name: str, variant: str | None, private: bool, given: str
+) -> None:
+    with pytest.raises(UsageError, match=f"setting {given.partition('=')[0]}"):
+        load(name, variant, "small", private=private, settings=parse((given,)))
+
+
 @pytest.mark.parametrize("given", [("steps",), ("=7",), ("steps=1", "steps=2")])
 def test_a_setting_has_one_name_and_one_value(given: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="expected name=value, each name once"):

@@ -22,6 +22,10 @@ CHANGES: dict[str, dict[str, object]] = {
     "not clipped": {"clip_norm": None},
     "clipped at infinity": {"clip_norm": float("inf")},
     "clipped at zero": {"clip_norm": 0.0},
+    "fewer steps in its settings": {"settings": {"steps": PLAN.steps_per_round - 1}},
+    "a smaller rate in its settings": {"settings": {"sampling_rate": RATE / 2}},
+    "a smaller clip norm in its settings": {"settings": {"clip_norm": 1e-3}},
+    "fewer records in its settings": {"settings": {"records": PLAN.records_per_patient - 1}},
 }
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,9 +54,33 @@ def slow_work(out: Path, cell: Cell) -> Json:
     return count(out, cell)
 
 
+def linger(out: Path, cell: Cell) -> Json:
+    """Say who is at work, and work on for long."""
+    (out / "worker.txt").write_text(str(os.getpid()), encoding="utf-8")
+    time.sleep(60)
+    return None
+
+
 def calls(out: Path) -> list[str]:
     """Return the cells computed so far, in alphabetical order."""
     return sorted((out / "calls.txt").read_text(encoding="utf-8").split())
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    """Wait, at most a minute, and fail if it does not happen."""
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def alive(process: int) -> bool:
+    """Whether a process of this number runs."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -109,9 +134,7 @@ def test_an_error_says_why_and_a_cell_that_failed_has_no_result(tmp_path: Path) 
 def test_a_study_killed_between_cells_goes_on_where_it_was(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", INTERRUPTED, str(tmp_path)], env=environment) as study:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "cells" / "a.json").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for((tmp_path / "cells" / "a.json").exists)
         study.kill()
     before = calls(tmp_path)
     assert "a" in before
@@ -119,6 +142,16 @@ def test_a_study_killed_between_cells_goes_on_where_it_was(tmp_path: Path) -> No
     found = run_cells(tmp_path, "test", CELLS, slow_work, jobs=1, report=silent)
     assert [done.result for done in found.values()] == [2, 4, 6]
     assert calls(tmp_path).count("a") == 1
+
+
+def test_a_cell_ends_when_its_study_is_killed(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    script = INTERRUPTED.replace("slow_work", "linger")
+    worker = tmp_path / "worker.txt"
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], env=environment) as study:
+        wait_for(lambda: worker.exists() and worker.read_text(encoding="utf-8") != "")
+        study.kill()
+    wait_for(lambda: not alive(int(worker.read_text(encoding="utf-8"))))
 
 
 def test_what_a_cell_prints_is_in_its_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """What studies are made of: phantom hospitals, federations of their own, pairs, judging, noise."""
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -145,15 +146,14 @@ def test_only_private_rows_are_judged_and_only_an_interval_without_zero_decides(
     assert verdict(Row("k", "n", "v", 8.0), interval, seeds=3) == words
     assert verdict(Row("k", "n", "v", 8.0), interval, seeds=2) == "too few seeds to say"
     assert verdict(Row("k", "n", "v"), interval, seeds=3) == ""
+    assert verdict(Row("k", "n", "dp-wgan", 8.0), interval, seeds=3) == ""  # unit: patch
     assert verdict(PUBLIC, None, seeds=3) == ""
 
 
 @pytest.mark.parametrize("study", [vessels_utility, kossen_ch4, kossen_ch5, kossen_ch6])
 @pytest.mark.parametrize("preset", ["small", "paper"])
-def test_every_row_has_a_variant_there_is_and_a_name_of_its_own(study: object, preset: str) -> None:
-    module = study
-    recipe = module.SIZES[preset].recipe  # type: ignore[attr-defined]
-    rows = module.rows(preset)  # type: ignore[attr-defined]
+def test_every_row_has_a_variant_there_is_and_a_name_of_its_own(study: ModuleType, preset: str) -> None:
+    recipe, rows = study.SIZES[preset].recipe, study.rows(preset)
     assert len({row.key for row in rows}) == len({row.name for row in rows}) == len(rows)
     assert {row.variant for row in rows if row.variant} <= set(catalogue()[recipe])
     assert {row.key for row in rows[:2]} == {"real", "public"}

@@ -62,11 +62,13 @@ def test_csv_by_hand_has_every_digit_and_a_column_for_each_part_that_occurs() ->
     ]
 
 
-def test_a_terminal_shows_the_same_words() -> None:
-    console = Console(record=True, width=120)
-    console.print(terminal(TABLE))
+@pytest.mark.parametrize("width", [120, 60])
+def test_a_terminal_shows_the_same_words_however_narrow(width: int) -> None:
+    console = Console(record=True, width=width)
+    console.print(terminal(TABLE, width))
     text = console.export_text()
-    assert all(word in text for word in ("A | title", "0.750 ± 0.013", "+0.062 (-0.125 to +0.250)", "–"))
+    assert all(word in text for word in ("A | title", "0.750 ± 0.013", "+0.062 (-0.125 to +0.250)", "1,234"))
+    assert ("–" in text) == (width == 120)  # a list leaves out what there is not
 
 
 def test_a_row_that_does_not_fit_is_a_mistake() -> None:
