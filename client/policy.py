@@ -13,10 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.errors import PolicyRefusal
 from shared.ledger.budget import filter_of, over_cap, patient_level
 from shared.ledger.events import Cap, Past, Run
+from shared.privacy.accounting import PrivacyCost
 from shared.privacy.events import NoiseSource, SampledGaussian, Unit
 from shared.privacy.filter import order_for
+from shared.privacy.renyi import epsilon_at, rdp
 
 POLICY_FILE = "policy.toml"
+MAX_STEPS = 10**6  # twice the longest recipe's; PLD of many more takes hours
+FAR = 10  # times the cap: a plan whose Rényi bound is beyond is refused without PLD, which would take gigabytes
 MAX_EXPECTED_FAILURES = 0.1  # δ times patients: how many may, at worst, be left without protection
 
 
@@ -87,6 +91,7 @@ def decide(policy: Policy, run: Run, patients: int, past: Sequence[Past], code: 
         _plan_objection(policy, run, patients),
         _code_objection(policy, run, code),
         _noise_objection(policy, run),
+        _price_objection(policy, run),
     ):
         if why:
             raise PolicyRefusal(why)
@@ -124,6 +129,20 @@ def _code_objection(policy: Policy, run: Run, code: str) -> str:
     if policy.code and code not in policy.code:
         return f"the code {code[:12]} is not among those the site has approved in its {POLICY_FILE}"
     return ""
+
+
+def _price_objection(policy: Policy, run: Run) -> str:
+    """Refuse what cannot be priced in reasonable time: a coordinator must not be able to keep a site busy."""
+    if run.spending.steps > MAX_STEPS:
+        return f"the run asks for {run.spending.steps} steps, and a site prices at most {MAX_STEPS}"
+    if not run.spending.protects_patients:
+        return ""
+    orders = (2**n for n in range(1, 11))
+    rough = min(epsilon_at(order, rdp([run.spending], order), run.delta) for order in orders)
+    if rough <= FAR * policy.max_epsilon:
+        return ""
+    bound = PrivacyCost(rough, run.delta, run.spending.unit, run.spending.relation, "RDP, an upper bound")
+    return f"this run is far beyond the site's cap of ε = {policy.max_epsilon:g} at the same δ: {bound}"
 
 
 def _noise_objection(policy: Policy, run: Run) -> str:

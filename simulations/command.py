@@ -14,7 +14,7 @@ The coordinator's key and the ledger of all runs are in DIR/.federation.
 Examples:
   willis simulate run --recipe vessels-2d --cohorts cohorts --epsilon 8 --delta 1e-5 --seed 1
   willis simulate run --recipe lesions-3d --cohorts cohorts --epsilon 8 --rounds 40 --seed 1
-  willis simulate run --recipe vessels-2d --variant private --set steps=50 --cohorts cohorts --epsilon 8
+  willis simulate run --recipe vessels-2d --variant wgan --set steps=20 --cohorts cohorts --epsilon 8
   willis simulate run --resume
 """
 
@@ -68,7 +68,7 @@ Examples:
 @click.option(
     "--pretrain",
     type=click.Choice(["phantoms", "none"]),
-    help="Public pre-training, which costs no epsilon; on in small, off in paper unless given.",
+    help="Public pre-training, which costs no epsilon; on in small, and where the recipe has steps for it.",
 )
 @click.option("--count", default=200, show_default=True, type=click.IntRange(min=1), help="Cases to publish.")
 @click.option("--resume", is_flag=True, help="Continue the run in OUT; all other settings come from it.")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from simulations.evaluation.asked import Asked
 
 SIMULATION_ONLY = (
-    "Simulation only: figures on held-out patients are computed without a mechanism. "
+    "Simulation only: figures on patients, trained on or held out, are computed without a mechanism. "
     "They cost privacy that no ledger counts, and may not leave a hospital."
 )
 WIDEST = 200  # characters; no table is wider, whatever is put beside
@@ -71,7 +71,8 @@ def evaluate(
     Lesions: masks have no image to learn from, so volumes and numbers of components are compared with those
     of held-out patients (Kolmogorov-Smirnov distance, 0 to 1), and drawn.
 
-    Simulation only: figures on held-out patients are computed without a mechanism and may not leave a hospital.
+    Simulation only: figures on patients, trained on or held out, are computed without a mechanism and may not
+    leave a hospital.
 
     \b
     Held-out patients of the same phantom hospitals, then the evaluation:
@@ -123,7 +124,7 @@ def _lesions(published: "Published", asked: "Asked", target: Path) -> None:
         populations = evaluate_lesions(published, asked, report)
     _show(published, (table(populations), verdict(populations)))
     _write(target, "lesions: volumes and components", published, asked, as_json(populations))
-    _draw(target, distribution_figure(populations))
+    _draw(target, distribution_figure(populations, f"{published.folder.name}. {SIMULATION_ONLY}"))
 
 
 def _show(published: "Published", *found: tuple[object, str]) -> None:

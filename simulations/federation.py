@@ -183,7 +183,7 @@ def _job(asked: Asked, recipe: Recipe, sites: int, delta: float, initial: str) -
         remedy = f"choose a number above 0 and at most {MAX_EPSILON:g}, or --unsafe-non-private by name"
         raise UsageError(f"--epsilon {asked.epsilon:g}: {remedy}")
     seeded = asked.seed is not None
-    pretrain = {"phantoms": True, "none": False, None: asked.preset == "small"}[asked.pretrain]
+    pretrain = {"phantoms": True, "none": False, None: recipe.pretrains}[asked.pretrain]
     return Job(
         recipe=recipe.name,
         variant=recipe.variant,

@@ -87,10 +87,11 @@ def chance_distance(first: LesionSummary, second: LesionSummary) -> float:
     return float(stats.kstwobign.ppf(0.95) * np.sqrt((n + m) / (n * m)))
 
 
-def distribution_figure(populations: Mapping[str, LesionSummary]) -> bytes:
+def distribution_figure(populations: Mapping[str, LesionSummary], note: str) -> bytes:
     """Return a PNG: histograms of volume (log axis, share of masks) and of component counts, by population.
 
-    The same populations give the same bytes: the PNG carries no date and no version.
+    `note`, printed below, says what a reader must know: a figure travels without its text. The same populations
+    give the same bytes: the PNG carries no date and no version.
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     volume, count = figure.subplots(1, 2)
@@ -104,6 +105,7 @@ def distribution_figure(populations: Mapping[str, LesionSummary]) -> bytes:
     volume.set(xscale="log", xlabel="lesion volume (ml)", ylabel="share of masks")
     _component_bars(count, populations)
     volume.legend(frameon=False, fontsize="small")
+    figure.supxlabel(note, fontsize="x-small")
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110, metadata={"Software": "willis"})
     return stream.getvalue()

@@ -121,6 +121,11 @@ class Recipe(ABC):
     def defaults(cls, preset: str, *, private: bool) -> Schedule:
         """Return the schedule of a preset; `private` says whether steps are noised, which wants other sizes."""
 
+    @property
+    def pretrains(self) -> bool:
+        """Whether a run calls `pretrain` unless told otherwise."""
+        return self.preset == "small"
+
     @abstractmethod
     def records(self, scans: Sequence[Scan], seed: int) -> Records:
         """Return one patient's records from all sessions, each image scaled by itself alone."""

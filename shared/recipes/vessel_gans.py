@@ -78,6 +78,11 @@ class VesselGanRecipe(WassersteinRecipe):
                 f"{levers.pretraining_steps} steps"
             )
 
+    @property
+    def pretrains(self) -> bool:
+        """See `Recipe.pretrains`: a setting that asks for steps is enough."""
+        return self.schedule.pretraining_steps > 0
+
     def loss(self) -> AdversarialLoss:
         """Return what the networks are told of the critic's scores."""
         return WASSERSTEIN

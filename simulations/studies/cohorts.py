@@ -4,8 +4,8 @@
     OUT/held-out/...     other patients of the same hospitals, to test on
     OUT/second-site/...  hospitals that no run was trained on
 
-A folder is named by what is in it, so that a study with other settings makes others and keeps these. Nothing is
-chosen by looking at the test patients, or at all, so there are no validation patients.
+A folder is named by what is in it, so that a study with other settings makes others and keeps these. A study
+chooses nothing by what it finds, so it has no validation patients.
 """
 
 import csv

@@ -25,6 +25,25 @@ SEEDED = run_of(RECIPE, source=NoiseSource.SEEDED)
 WITHOUT = run_of(RECIPE, source=NoiseSource.SYSTEM, noise_multiplier=None)
 BY_PATCH = SYSTEM.model_copy(update={"spending": Spending.of(*SYSTEM.spending.mechanisms, unit=Unit.PATCH)})
 
+
+def plan_of(noise_multiplier: float, sampling_rate: float, steps: int) -> Run:
+    """Return a plan of one round."""
+    return run_of(
+        RECIPE,
+        rounds=1,
+        steps=steps,
+        sampling_rate=sampling_rate,
+        noise_multiplier=noise_multiplier,
+        source=NoiseSource.SYSTEM,
+    )
+
+
+# Each would keep a site's accountant busy for minutes or end in its running out of memory.
+UNPRICEABLE = {
+    "steps without end": (plan_of(1e9, 0.5, 10**15), "a site prices at most 1000000"),
+    "many sampled steps": (plan_of(2.0, 0.25, 10**6), "far beyond the site's cap of ε = 4"),
+    "many steps of everyone": (plan_of(0.3, 1.0, 10**4), "far beyond the site's cap of ε = 4"),
+}
 OTHER_DELTA = SYSTEM.model_copy(update={"delta": 1e-3})
 OTHER_CODE = SYSTEM.model_copy(update={"code": "0" * 64})
 QUERY = SYSTEM.model_copy(update={"recipe": "query-volume"})
@@ -65,6 +84,16 @@ DECISIONS = {  # policy, run, patients -> None, or words of the refusal
     "another query": (Policy(queries=("query-age",)), QUERY, 3, "query query-volume is not among"),
     "a listed query": (Policy(recipes=("lesions-3d",), queries=("query-volume",)), QUERY, 3, None),
 }
+
+
+@pytest.mark.parametrize("what", UNPRICEABLE)
+def test_a_plan_too_large_to_price_is_refused_without_pricing_it(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, words = UNPRICEABLE[what]
+    monkeypatch.setattr("client.policy.over_cap", lambda *args: pytest.fail("PLD was asked"))
+    with pytest.raises(PolicyRefusal, match=words):
+        decide(HOSPITAL, run, 3, [])
 
 
 @pytest.mark.parametrize("name", DECISIONS)

@@ -94,6 +94,25 @@ def test_pre_training_moves_both_networks_and_repeats(name: str) -> None:
     assert all(bool(torch.isfinite(value).all()) for value in states[0].values())
 
 
+@pytest.mark.parametrize(
+    ("name", "preset", "steps", "pretrains"),
+    [
+        ("vessels-3d private", "paper", None, True),
+        ("vessels-3d gp", "paper", None, False),
+        ("vessels-3d gp", "paper", 5, True),
+        ("vessels-2d wgan-gp", "small", 0, False),
+        ("vessels-2d wgan", "paper", None, False),
+    ],
+)
+def test_a_recipe_with_steps_to_pre_train_is_pre_trained_unless_told_otherwise(
+    name: str, preset: str, steps: int | None, pretrains: bool
+) -> None:
+    settings = {} if steps is None else {"pretraining_steps": steps}
+    recipe = named(name, preset, settings)
+    assert recipe.pretrains is pretrains
+    assert bool(recipe.pretraining) >= pretrains
+
+
 def test_a_volume_starts_dark_with_hardly_a_vessel() -> None:
     recipe = named("vessels-3d private")
     (scan,) = recipe.sample(recipe.build(0), 1, 0)

@@ -61,11 +61,12 @@ def test_no_masks_and_flat_masks_are_refused(masks: list[NDArray[np.bool_]]) -> 
 
 def test_figures_are_the_same_bytes_for_the_same_data() -> None:
     populations = {"real": summary([1.0, 5.0, 9.0]), "empty": summary([0.0, 0.0])}
-    figure = distribution_figure(populations)
-    assert figure == distribution_figure(populations)
+    figure = distribution_figure(populations, "phantoms")
+    assert figure == distribution_figure(populations, "phantoms")
     assert decoded(figure).std() > 10
-    changed = distribution_figure({"real": summary([1.0, 5.0, 90.0]), "empty": summary([0.0, 0.0])})
+    changed = distribution_figure({"real": summary([1.0, 5.0, 90.0]), "empty": summary([0.0, 0.0])}, "phantoms")
     assert figure != changed
+    assert figure != distribution_figure(populations, "patients")
 
 
 def test_sheet_shows_each_image_beside_its_outlined_label() -> None:
