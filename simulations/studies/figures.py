@@ -92,7 +92,8 @@ def dots(rows: Mapping[str, Scores], x: str, title: str) -> bytes:
         means = scores.mean(axis=1)
         ax.plot(means, np.full(len(means), place), "o", color="#0072B2", ms=5, alpha=0.8)
         ax.plot([means.mean()] * 2, [place - 0.3, place + 0.3], "-", color="#000000", lw=2)
-    ax.set(xlabel=x, title=title, yticks=range(len(rows)), yticklabels=list(rows))
+    figure.suptitle(title, fontsize="small")  # over the whole width: titles are longer than the axes
+    ax.set(xlabel=x, yticks=range(len(rows)), yticklabels=list(rows))
     ax.invert_yaxis()
     ax.grid(axis="x", lw=0.4)
     return _png(figure)

@@ -170,7 +170,7 @@ def notes(found: Found) -> tuple[str, ...]:
         "The paper's Dice is ± SD over patients, its FID of Inception features: compare its order, not its size.",
         "The paper reused a batch for five critic updates and counted fresh ones; here each update draws afresh, "
         "so what our run is charged is what it cost. `willis study kossen-accounting` has all readings.",
-        f"Where the unit is the patch, ε is a patch's: what is learnt about a patient, who has up to {patches:,}, is "
-        "bounded by far more, next to nothing.",
+        f"Where the unit is the patch, ε is a patch's: what is learnt about a patient, who has up to {patches:,}, "
+        "is bounded by far more, next to nothing.",
         "Runs are seeded, hence simulations: whoever knows the seed can undo the noise.",
     )
