@@ -47,7 +47,7 @@ DRAWS: dict[str, dict[str, dict[str, Setting]]] = {
 }
 ENOUGH_SEEDS = 3  # fewer cannot tell a better row from a lucky training
 SIZES = {
-    "small": Sizes(Hospitals(4, 50, 10, (96, 96, 48)), seeds=3, pairs=1000, size=(64, 64), steps=200),
+    "small": Sizes(Hospitals(4, 50, 10, (96, 96, 48)), seeds=3, pairs=1000, size=(64, 64), steps=300),
     "paper": Sizes(
         Hospitals(4, 50, 10, (312, 384, 127)), seeds=5, pairs=10_000, size=(96, 96), steps=3000, preset="paper"
     ),
