@@ -119,7 +119,8 @@ def test_a_measure_that_is_missing_in_one_seed_is_missing() -> None:
     done = [Done({"fid": value}, 0.0, "") for value in (1.0, 3.0)]
     spread = spread_of(done, "fid")
     assert spread is not None
-    assert (spread.mean, spread.sd) == (2.0, pytest.approx(2**0.5))
+    assert spread.mean == 2.0
+    assert spread.sd == pytest.approx(2**0.5)
     assert spread_of([*done, Done({"fid": None}, 0.0, "")], "fid") is None
 
 
