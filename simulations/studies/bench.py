@@ -1,7 +1,7 @@
 """What every study works with: where it writes, how much at a time, and how it shows and keeps what it found."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +12,14 @@ from simulations.evaluate import SIMULATION_ONLY
 from simulations.hospitals.cohort import Plan
 from simulations.studies.cells import Cell, Done, Report, Work, run_cells
 from simulations.studies.cohorts import phantoms
+from simulations.studies.runs import DELTA
 from simulations.studies.tables import Table, terminal, write
+
+# What is true of every table; a file travels without the terminal's last lines.
+ALWAYS = (
+    f"An ε in a name is that of a run at one site: δ = {DELTA:g}; unit: patient; add/remove; PLD, dp-accounting.",
+    SIMULATION_ONLY,
+)
 
 
 @dataclass(frozen=True)
@@ -55,13 +62,14 @@ def keep(findings: Findings, out: Path, done: Sequence[Done]) -> None:
     """Write tables (CSV, Markdown) and figures (PNG) into `out`, and print the tables."""
     console = Console(highlight=False, soft_wrap=True)
     for table in findings.tables:
-        write(table, out)
+        write(replace(table, notes=(*table.notes, *ALWAYS)), out)
         console.print(terminal(table, console.width))
         for note in table.notes:
             console.print(f"- {note}", markup=False)
     for name, png in findings.figures.items():
         write_durably(out / name, png)
-    console.print(SIMULATION_ONLY)
+    for note in ALWAYS:
+        console.print(note)
     if len({one.code for one in done}) > 1:
         console.print(f"The code changed between cells: remove {out / 'cells'} to compute all with one version.")
     console.print(
