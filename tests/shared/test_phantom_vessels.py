@@ -34,7 +34,9 @@ def test_half_the_patches_are_centred_on_an_artery() -> None:
     rng = np.random.default_rng(2)
     made = np.stack([simulate(theta, 8, 64, rng) for theta in draw_parameters(30, rng)])
     on_artery = (made[:, :, 1, 32, 32] > 0).sum(axis=1)  # of 8
-    assert np.mean(on_artery >= 4) > 0.9
+    outlined = (made[:, :, 1] > 0).any(axis=(1, 2, 3))
+    assert outlined.mean() > 0.9  # in a few every vessel is thinner than what an annotator outlines
+    assert np.mean(on_artery[outlined] >= 4) > 0.9
     assert on_artery.mean() < 6
 
 
