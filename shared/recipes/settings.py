@@ -23,12 +23,12 @@ class Schedule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rounds: int = Field(ge=1)  # default number of rounds; a run may choose another
-    steps: int = Field(ge=1)  # private steps a round
-    sampling_rate: float = Field(gt=0, le=1)  # chance q of each patient to take part in a step
+    steps: int = Field(ge=1, le=10**6)  # private steps a round; more could not be priced
+    sampling_rate: float = Field(ge=1e-5, le=1)  # chance q of each patient to take part in a step
     clip_norm: float = Field(gt=0)  # C, the most one patient moves a sum
     # K, records of a drawn patient that its gradient averages over; if the unit is the patch, how many patches
     # a patient nominally gives
-    records: int = Field(ge=1)
+    records: int = Field(ge=1, le=10**4)
     mixed_precision: bool = False  # 16-bit convolutions and products; weights, sums and noise stay as they are
 
     def changed(self, settings: Mapping[str, Setting]) -> Self:

@@ -46,6 +46,9 @@ def test_text_is_read_as_the_value_it_names() -> None:
     [
         ("step=7", "setting step = 7: Extra inputs are not permitted; there are: steps=5"),
         ("steps=0", "setting steps = 0: Input should be greater than or equal to 1"),
+        ("steps=1000000000", "setting steps = 1000000000: Input should be less than or equal to 1000000"),
+        ("records=1000000", "setting records = 1000000: Input should be less than or equal to 10000"),
+        ("sampling_rate=1e-9", "setting sampling_rate = 1e-9: Input should be greater than or equal to"),
         ("sampling_rate=often", "setting sampling_rate = often: Input should be a valid number"),
         ("rounds=3", "use --rounds"),
     ],
