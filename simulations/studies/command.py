@@ -47,7 +47,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
                 type=click.Choice(["small", "paper"]),
                 default="small",
                 show_default=True,
-                help="small: a laptop, half an hour to an hour on two cores; paper: the paper's sizes, days on a GPU.",
+                help="small: two cores, up to an hour; paper: the paper's sizes, days on a GPU.",
             ),
             click.option("--seeds", type=click.IntRange(1), help="Repetitions.  [default: the preset's]"),
             click.option("--sites", type=click.IntRange(1, 4), help="Hospitals.  [default: the preset's]"),
