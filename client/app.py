@@ -118,8 +118,7 @@ def _enrol(site: Site, message: Message) -> Answer:
 def _reserve(site: Site, message: Message) -> Answer:
     request = unpack(message.content, ReserveRequest)
     run = request.run
-    recipe = load(run.recipe, run.variant, run.preset, settings=run.settings)
-    return EventReply(signed=site.reserve(run, site.cohort(recipe.roles), resume=request.resume)), {}
+    return EventReply(signed=site.reserve(run, site.cohort(_recipe_of(run).roles), resume=request.resume)), {}
 
 
 def _settle(site: Site, message: Message) -> Answer:
@@ -173,8 +172,7 @@ def _update(site: Site, request: TrainRequest, sent: Arrays, noise_seed: int | N
 def _compute(
     site: Site, run: Run, round_: int, sent: Arrays, optimizer_state: Arrays, noise_seed: int | None
 ) -> tuple[Arrays, Arrays]:
-    private = run.spending.is_private
-    recipe = load(run.recipe, run.variant, run.preset, private=private, settings=run.settings)
+    recipe = _recipe_of(run)
     model = _networks(recipe, run)
     if set(sent) != set(sent_to_sites(recipe, model)):
         raise ProtocolError("the model has other parts than the recipe's sites read")
@@ -191,6 +189,11 @@ def _compute(
     if executed.steps != run.steps_per_round:
         raise ProtocolError(f"{executed.steps} steps ran and {run.steps_per_round} were planned")
     return arrays, state
+
+
+def _recipe_of(run: Run) -> Recipe:
+    """Return the recipe as the plan sets it; what it could not be trained with is refused at reservation."""
+    return load(run.recipe, run.variant, run.preset, private=run.spending.is_private, settings=run.settings)
 
 
 def _patients(site: Site, recipe: Recipe, run: Run) -> Mapping[str, Records]:
