@@ -128,7 +128,8 @@ def text(value: Value, column: Column) -> str:
     form = f"{'+' if column.signed else ''},.{column.digits}f"
     match value:
         case Spread(mean, sd):
-            return f"{mean:{form}} ± {sd:.{column.digits}f}"
+            # A single value has no spread: "± 0" would claim one.
+            return f"{mean:{form}} ± {sd:.{column.digits}f}" if sd else f"{mean:{form}}"
         case Interval(estimate, low, high):
             return f"{estimate:{form}} ({low:{form}} to {high:{form}})"
     return f"{value:{form}}"

@@ -81,6 +81,11 @@ def test_spread_by_hand() -> None:
     assert Spread.of(np.array([4.0])) == Spread(4.0, 0.0)
 
 
+def test_a_single_value_claims_no_spread() -> None:
+    table = Table("t", "Of one seed", (Column("Dice", 2),), ((Spread.of([0.5]),),))
+    assert "| 0.50 |" in markdown(table)
+
+
 def test_the_papers_figures_are_those_printed() -> None:
     """Against the sentences of the thesis that state the best of each."""
     assert papers.FID_2D["wgan-gp-sn"] == Spread(37.01, 0.22)
