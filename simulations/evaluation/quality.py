@@ -98,7 +98,10 @@ def verdict(assessment: Assessment) -> str:
         f"{100 * row.nearest.share:.0f} % of the synthetic images lie nearer to a training patient than to any "
         f"of as many others; chance gives {low:.0f} to {high:.0f} %: "
     )
-    words += "patients may be REMEMBERED." if row.nearest.share > row.nearest.chance[1] else "no sign of copies."
+    if row.nearest.share > row.nearest.chance[1]:
+        words += "patients may be REMEMBERED."
+    else:
+        words += "no sign of copies, which is no proof that there are none; privacy rests on the mechanism."
     if row.fid_training is None:
         words += (
             f" No FID: {row.images} images are too few for this network's features; `willis sample` draws more."
