@@ -41,16 +41,34 @@ def vessel_statistics(patches: Patches) -> NDArray[np.float32]:
 
 def histograms(patches: Patches) -> NDArray[np.float64]:
     """Return (STATISTICS_DIM,) shares, each block summing to at most 1; with nothing to count it is zero."""
+    counted = counts(patches)
+    shares: NDArray[np.float64] = counted / np.maximum(totals(counted), 1)
+    return shares
+
+
+def counts(patches: Patches) -> NDArray[np.float64]:
+    """Return (STATISTICS_DIM,) how often each value was seen: voxels, borders or patches, as the block counts."""
     image = np.clip(np.nan_to_num(patches[:, 0]), -1.0, 1.0)
     vessel = patches[:, 1] > 0
     return np.concatenate([block(image, vessel) for block in _BLOCKS.values()])
 
 
+def totals(counted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (..., STATISTICS_DIM): for each count, the sum of its block."""
+    sums: NDArray[np.float64] = np.add.reduceat(counted, _STARTS, axis=-1)
+    return np.repeat(sums, _LENGTHS, axis=-1)
+
+
+def released_shares(released: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the histograms that a mean of `vessel_statistics` (STATISTICS_DIM,) stands for, noise included."""
+    shares: NDArray[np.float64] = np.asarray(released, np.float64) + _CENTRE
+    return shares
+
+
 def _histogram(values: NDArray[np.floating], edges: Histogram) -> Histogram:
-    """Return the shares (len(edges) - 1,) of values in [edge, next edge); the last bin takes the rest."""
+    """Return how many (len(edges) - 1,) values are in [edge, next edge); the last bin takes the rest."""
     position = np.searchsorted(edges[1:-1], values, side="right")
-    counts = np.bincount(position.reshape(-1), minlength=len(edges) - 1)
-    return counts / max(values.size, 1)
+    return np.bincount(position.reshape(-1), minlength=len(edges) - 1).astype(np.float64)
 
 
 def _vessel_levels(image: Images, vessel: Masks) -> Histogram:
@@ -74,13 +92,13 @@ def _surround(vessel: Masks) -> Masks:
 
 
 def _radii(image: Images, vessel: Masks) -> Histogram:
-    """Return the share of vessel voxels that the d-th erosion removes: a granulometry (Matheron, 1975)."""
+    """Return how many vessel voxels the d-th erosion removes: a granulometry (Matheron, 1975)."""
     left = [int(vessel.sum())]
     core = vessel
     for depth in range(_DEPTHS - 1):
         core = _eroded(core, square=depth % 2 == 1)  # alternating shapes: octagons, nearly discs
         left.append(int(core.sum()))
-    return -np.diff([*left, 0]) / max(left[0], 1)
+    return -np.diff([*left, 0]).astype(np.float64)
 
 
 def _eroded(mask: Masks, square: bool) -> Masks:
@@ -168,5 +186,7 @@ _BLOCKS: dict[str, Callable[[Images, Masks], Histogram]] = {
 _CENTRE = np.array(json.loads(Path(__file__).with_name("vessel_statistics_centre.json").read_text()))
 
 STATISTICS_DIM = _CENTRE.size
+_LENGTHS = [len(block(np.empty((0, 4, 4), np.float32), np.empty((0, 4, 4), bool))) for block in _BLOCKS.values()]
+_STARTS = np.cumsum([0, *_LENGTHS[:-1]])
 STATISTICS_NORM_BOUND = float(np.sqrt(len(_BLOCKS)) + np.linalg.norm(_CENTRE))
 STATISTICS_CLIP = 1.5

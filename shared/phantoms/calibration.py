@@ -4,51 +4,28 @@ A pool of public phantoms teaches an emulator which statistics follow from which
 from the public ranges are weighted by how well, together, they explain the released mean; a Gaussian in log
 parameters is fitted to them. A second pool, drawn from that Gaussian, refines the emulator where it matters and
 the fit is repeated. Draws mix in a share of the public prior, so that what the statistics are silent or wrong
-about keeps its spread.
+about keeps its spread. What this cannot reach, choosing among the patches drawn can: see `fitted_simulator`.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.imaging.vessel_statistics import histograms, vessel_statistics
+from shared.imaging.vessel_statistics import histograms, released_shares, totals, vessel_statistics
 from shared.phantoms.emulator import Emulator
-from shared.phantoms.tilting import tilt
-from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, Thetas, draw_parameters, simulate
+from shared.phantoms.fitted_simulator import FittedSimulator, draw_near, patch_counts
+from shared.phantoms.tilting import nearest, tilt
+from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, PATCHES_PER_SLAB, Thetas, draw_parameters, simulate
 
 Vector = NDArray[np.float64]
 Progress = Callable[[float], None]  # told the share done, 0 to 1
 
 PATCHES = 16  # a phantom's patches
-PRIOR_SHARE = 0.1  # of draws that ignore the statistics
 CANDIDATES = 12000
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """A Gaussian over log parameters: `mean` (p,), `covariance` (p, p), as float64."""
-
-    mean: Vector
-    covariance: NDArray[np.float64]
-
-    def draw(self, n: int, rng: np.random.Generator) -> Thetas:
-        """Return (n, p) parameters within the simulator's ranges, a share of them from the public prior."""
-        shifts = rng.standard_normal((n, len(self.mean))) @ _root(self.covariance).T
-        fitted = np.exp(np.clip(self.mean + shifts, LOG_LOW, LOG_HIGH))
-        public = draw_parameters(n, rng)
-        return np.where(rng.random((n, 1)) < PRIOR_SHARE, public, fitted)
-
-    def arrays(self) -> dict[str, NDArray[np.float64]]:
-        """Return the fields by name, for a checkpoint."""
-        return {"mean": self.mean, "covariance": self.covariance}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[np.float64]]) -> "Calibration":
-        """Return the calibration that `arrays` was called on."""
-        return cls(arrays["mean"], arrays["covariance"])
+TOLERANCE = 0.1  # to which a block of patches kept agrees with the released one; chosen on validation phantoms
+ALWAYS_KEPT = 0.05  # share of patches drawn that are likely enough to be kept in any case
 
 
 def calibrate(
@@ -58,25 +35,47 @@ def calibrate(
     pool_size: int = 800,
     size: int = 64,
     progress: Progress = lambda share: None,
-) -> Calibration:
-    """Return the calibration whose phantoms have mean statistics near `target` (STATISTICS_DIM,).
+) -> FittedSimulator:
+    """Return the simulator whose patches have mean statistics near `target` (STATISTICS_DIM,).
 
     Args:
         target: mean of `vessel_statistics` over patients, with its noise.
         noise_std: standard deviation of that noise in one coordinate.
         rng: the result depends on nothing else: not on processes, threads or time.
-        pool_size: phantoms in the first pool; the second has half as many.
+        pool_size: phantoms in the first pool; the second and the third, of patches, have half as many.
         size: edge of a patch in voxels, as the patients' patches had.
         progress: told the share of phantoms that are done.
     """
-    total = pool_size + pool_size // 2
+    half = pool_size // 2
+    total = pool_size + 2 * half
     candidates = draw_parameters(CANDIDATES, rng)
     thetas = draw_parameters(pool_size, rng)
     pool = phantom_statistics(thetas, size, rng, lambda done: progress(done / total))
     first = _explain(thetas, pool, candidates, target, noise_std)
-    more = first.draw(pool_size // 2, rng)
+    more = draw_near(*first, half, rng)
     near = phantom_statistics(more, size, rng, lambda done: progress((pool_size + done) / total))
-    return _explain(np.concatenate([thetas, more]), np.concatenate([pool, near]), candidates, target, noise_std)
+    both = np.concatenate([thetas, more]), np.concatenate([pool, near])
+    mean, covariance = _explain(*both, candidates, target, noise_std)
+    counted = _patches_counted(draw_near(mean, covariance, half, rng), size, rng)
+    slope, ceiling = choose(counted, released_shares(target), max(noise_std, TOLERANCE))
+    progress(1.0)
+    return FittedSimulator(mean, covariance, slope, ceiling)
+
+
+def choose(counted: NDArray[np.float64], shares: Vector, tolerance: float) -> tuple[Vector, float]:
+    """Return which patches to keep, as `FittedSimulator` has it, so that their histograms come near `shares`.
+
+    Args:
+        counted: `patch_counts` (n, STATISTICS_DIM) of patches as they are drawn.
+        shares: histograms (STATISTICS_DIM,) wanted.
+        tolerance: to which they may be missed, in each bin.
+    """
+    scale = np.maximum(totals(counted).mean(axis=0), np.finfo(float).tiny)
+    gap = (counted - shares * totals(counted)) / scale
+    slope, _ = nearest(gap, np.zeros(len(gap)), tolerance)
+    of_counts = slope / scale
+    of_counts = of_counts - totals(shares * of_counts)  # what each count adds to its block's total
+    return of_counts, float(np.quantile(counted @ of_counts, 1 - ALWAYS_KEPT))
 
 
 def phantom_statistics(
@@ -93,6 +92,11 @@ def phantom_statistics(
             rows.append(row)
             progress(done + 1.0)
     return np.array(rows, dtype=np.float64)
+
+
+def _patches_counted(thetas: Thetas, size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return (n, STATISTICS_DIM): the counts of single patches, a slab of each phantom."""
+    return np.concatenate([patch_counts(simulate(theta, PATCHES_PER_SLAB, size, rng)) for theta in thetas])
 
 
 def public_centre(patients: int = 200, size: int = 64) -> list[float]:
@@ -113,23 +117,17 @@ def _explain(
     candidates: Thetas,
     target: NDArray[np.floating],
     noise_std: float,
-) -> Calibration:
-    """Return the Gaussian fitted to the candidates, weighted by what phantoms say they would look like."""
+) -> tuple[Vector, NDArray[np.float64]]:
+    """Return mean and covariance of the candidates, weighted by what phantoms say they would look like."""
     emulator = Emulator.fit(_scaled(thetas), pool)
     shares = tilt(emulator.expect(_scaled(candidates)), np.asarray(target, dtype=np.float64), noise_std)
     logs = np.log(candidates)
     mean = shares @ logs
     spread = (logs - mean) * np.sqrt(shares)[:, None]
-    return Calibration(mean, spread.T @ spread)
+    return mean, spread.T @ spread
 
 
 def _scaled(thetas: Thetas) -> NDArray[np.float64]:
     """Return log parameters (n, p) in [-1, 1]."""
     scaled: NDArray[np.float64] = 2 * (np.log(thetas) - LOG_LOW) / (LOG_HIGH - LOG_LOW) - 1
     return scaled
-
-
-def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    values, vectors = np.linalg.eigh(covariance)
-    root: NDArray[np.float64] = vectors * np.sqrt(np.clip(values, 0, None))
-    return root

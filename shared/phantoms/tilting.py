@@ -27,7 +27,7 @@ def tilt(population: Matrix, target: Vector, noise_std: float, likeness: float =
     """
     tolerance = max(noise_std, 1e-3)
     while True:
-        shares = _nearest(population - target, _base(population, target, likeness), tolerance)
+        _, shares = nearest(population - target, _base(population, target, likeness), tolerance)
         if effective(shares) >= SMALLEST_SHARE * len(population):
             return shares
         tolerance, likeness = tolerance * SLACK, likeness * SLACK
@@ -47,8 +47,12 @@ def _base(population: Matrix, target: Vector, likeness: float) -> Vector:
     return score
 
 
-def _nearest(gap: Matrix, base: Vector, tolerance: float) -> Vector:
-    """Minimise relative entropy to `base` + |mean gap|² / (2 tolerance²), by its dual in a slope (d,)."""
+def nearest(gap: Matrix, base: Vector, tolerance: float) -> tuple[Vector, Vector]:
+    """Return the slope (d,) and the weights (n,), proportional to exp(base + gap @ slope), that sum to 1.
+
+    They minimise relative entropy to `base` (n,), in logs, plus |mean gap|² / (2 tolerance²): the slope is
+    the solution of the dual.
+    """
 
     def dual(slope: Vector) -> tuple[float, Vector]:
         score = base + gap @ slope
@@ -58,5 +62,6 @@ def _nearest(gap: Matrix, base: Vector, tolerance: float) -> Vector:
 
     best = minimize(dual, np.zeros(gap.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 300})
     score = base + gap @ best.x
+    slope: Vector = best.x
     shares: Vector = np.exp(score - logsumexp(score))
-    return shares
+    return slope, shares

@@ -16,16 +16,15 @@ from torch.optim import Optimizer
 
 from shared.imaging.scan import Scan
 from shared.imaging.vessel_statistics import STATISTICS_CLIP, STATISTICS_DIM, vessel_statistics
-from shared.phantoms.calibration import Calibration, calibrate
-from shared.phantoms.vessels import NAMES, simulate
+from shared.phantoms.calibration import calibrate
+from shared.phantoms.fitted_simulator import FittedSimulator
+from shared.phantoms.vessels import NAMES
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import NONE, Progress, Recipe, Records, ReleasePhase
 from shared.recipes.settings import ReleaseSchedule, Setting
 from shared.recipes.vessel_records import EDGE, ROLES, VesselRecords, as_scans, records
-from shared.recipes.vessels_2d_wgan import build, drawn, objective, phantom_patches
+from shared.recipes.vessels_2d_wgan import build, drawn, objective
 from shared.recipes.wasserstein import pretrain
-
-PATCHES_PER_PHANTOM = 2  # in a data set: more phantoms, fewer patches each, so that cases differ
 
 
 class StatisticsPhase(ReleasePhase):
@@ -47,6 +46,8 @@ class _Released(nn.Module):
     noise_std: Tensor
     mean: Tensor
     covariance: Tensor
+    slope: Tensor
+    ceiling: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,11 +56,20 @@ class _Released(nn.Module):
         self.register_buffer("noise_std", torch.zeros((), dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(len(NAMES), dtype=torch.float64))
         self.register_buffer("covariance", torch.zeros(len(NAMES), len(NAMES), dtype=torch.float64))
+        self.register_buffer("slope", torch.zeros(STATISTICS_DIM, dtype=torch.float64))
+        self.register_buffer("ceiling", torch.zeros((), dtype=torch.float64))
+
+    def keep(self, fitted: FittedSimulator) -> None:
+        """Take in what was fitted."""
+        for name in ("mean", "covariance", "slope"):
+            getattr(self, name).copy_(torch.from_numpy(getattr(fitted, name)))
+        self.ceiling.fill_(fitted.ceiling)
 
     @property
-    def calibration(self) -> Calibration:
+    def fitted(self) -> FittedSimulator:
         """The fitted simulator."""
-        return Calibration(self.mean.cpu().numpy(), self.covariance.cpu().numpy())
+        mean, covariance, slope = (one.cpu().numpy() for one in (self.mean, self.covariance, self.slope))
+        return FittedSimulator(mean, covariance, slope, float(self.ceiling))
 
 
 class VesselsCalibrated(Recipe):
@@ -74,7 +84,7 @@ class VesselsCalibrated(Recipe):
     def __init__(self, preset: str, *, private: bool, settings: Mapping[str, Setting] = NONE) -> None:
         super().__init__(preset, private=private, settings=settings)
         self.phase = StatisticsPhase()
-        self._pool, self._phantoms, self._steps = (600, 80, 200) if preset == "small" else (1500, 400, 2000)
+        self._pool, self._patches, self._steps = (600, 1280, 200) if preset == "small" else (1500, 6400, 2000)
         self.pretraining = "the public vessel simulator, which the released statistics then calibrate"
 
     @classmethod
@@ -118,31 +128,22 @@ class VesselsCalibrated(Recipe):
             EDGE[self.preset],
             lambda done: progress("calibration", int(100 * done), 100),
         )
-        released.mean.copy_(torch.from_numpy(fitted.mean))
-        released.covariance.copy_(torch.from_numpy(fitted.covariance))
+        released.keep(fitted)
         self._train_generator(model, fitted, seed, progress)
 
     def sample(self, model: nn.ModuleDict, count: int, seed: int, source: str = "") -> Iterator[Scan]:
         """Yield patches of the fitted simulator, or of the generator trained on it."""
         if source == "generator":
             return as_scans(drawn(model, count, seed))
-        return as_scans(self._simulated(model, count, seed))
-
-    def _simulated(
-        self, model: nn.ModuleDict, count: int, seed: int
-    ) -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
         rng = np.random.default_rng(derive_seed(seed, "sample"))
-        fitted = _released(model).calibration
-        made = 0
-        while made < count:
-            (theta,) = fitted.draw(1, rng)
-            patches = simulate(theta, min(PATCHES_PER_PHANTOM, count - made), EDGE[self.preset], rng)
-            made += len(patches)
-            yield from patches
+        return as_scans(_released(model).fitted.patches(count, EDGE[self.preset], rng))
 
-    def _train_generator(self, model: nn.ModuleDict, fitted: Calibration, seed: int, progress: Progress) -> None:
-        thetas = fitted.draw(self._phantoms, np.random.default_rng(derive_seed(seed, "thetas")))
-        pool = phantom_patches(thetas, EDGE[self.preset], derive_seed(seed, "phantoms"))
+    def _train_generator(
+        self, model: nn.ModuleDict, fitted: FittedSimulator, seed: int, progress: Progress
+    ) -> None:
+        rng = np.random.default_rng(derive_seed(seed, "phantoms"))
+        patches = fitted.patches(self._patches, EDGE[self.preset], rng)
+        pool = torch.from_numpy(np.stack(list(patches)))
         pretrain(
             model,
             objective(self.preset),

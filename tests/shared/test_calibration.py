@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.imaging.vessel_statistics import STATISTICS_DIM
-from shared.phantoms.calibration import Calibration, calibrate, phantom_statistics
+from shared.imaging.vessel_statistics import STATISTICS_DIM, histograms
+from shared.phantoms.calibration import ALWAYS_KEPT, calibrate, choose, phantom_statistics
 from shared.phantoms.emulator import Emulator
+from shared.phantoms.fitted_simulator import FittedSimulator, patch_counts
 from shared.phantoms.tilting import SMALLEST_SHARE, effective, tilt
-from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, NAMES
+from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, NAMES, draw_parameters, simulate
 
 
 def toy(n: int = 400, seed: int = 0) -> NDArray[np.float64]:
@@ -73,8 +74,10 @@ def test_the_result_depends_on_the_seed_only(shown: tuple[NDArray[np.float64], N
     )
     np.testing.assert_array_equal(first.mean, second.mean)
     np.testing.assert_array_equal(first.covariance, second.covariance)
-    assert told[14] == pytest.approx(1.0)
-    assert told[:15] == sorted(told[:15])
+    np.testing.assert_array_equal(first.slope, second.slope)
+    half = len(told) // 2
+    assert told[half - 1] == pytest.approx(1.0)
+    assert told[:half] == sorted(told[:half])
 
 
 @pytest.mark.parametrize("level", [0.0, -40.0])
@@ -82,19 +85,54 @@ def test_an_absurd_release_still_gives_a_simulator(level: float) -> None:
     target = np.full(STATISTICS_DIM, level)
     fitted = calibrate(target, 0.5, np.random.default_rng(5), pool_size=8, size=16)
     assert np.isfinite(fitted.draw(20, np.random.default_rng(6))).all()
+    assert np.isfinite(list(fitted.patches(8, 16, np.random.default_rng(6)))).all()
 
 
-def test_draws_keep_to_the_ranges_and_survive_storage() -> None:
-    wide = Calibration(LOG_HIGH, 25.0 * np.eye(len(NAMES)))
-    logs = np.log(wide.draw(200, np.random.default_rng(7)))
+def simulator(mean: NDArray[np.float64], spread: float) -> FittedSimulator:
+    """Return one that keeps every patch."""
+    return FittedSimulator(mean, spread * np.eye(len(NAMES)), np.zeros(STATISTICS_DIM), 0.0)
+
+
+def test_draws_keep_to_the_ranges() -> None:
+    logs = np.log(simulator(LOG_HIGH, 25.0).draw(200, np.random.default_rng(7)))
     assert np.all(logs >= LOG_LOW - 1e-9)
     assert np.all(logs <= LOG_HIGH + 1e-9)
-    stored = Calibration.from_arrays({name: array.copy() for name, array in wide.arrays().items()})
-    np.testing.assert_array_equal(np.log(stored.draw(200, np.random.default_rng(7))), logs)
 
 
 def test_draws_follow_the_fit_but_for_a_public_share() -> None:
-    narrow = Calibration((LOG_LOW + LOG_HIGH) / 2, 1e-6 * np.eye(len(NAMES)))
+    narrow = simulator((LOG_LOW + LOG_HIGH) / 2, 1e-6)
     logs = np.log(narrow.draw(2000, np.random.default_rng(8)))
     fitted = np.all(np.abs(logs - narrow.mean) < 0.02, axis=1)
     assert 0.75 < fitted.mean() < 0.95
+
+
+@pytest.fixture(scope="module")
+def drawn() -> NDArray[np.float32]:
+    """Patches (n, 2, 32, 32) of public phantoms, one phantom after another."""
+    rng = np.random.default_rng(9)
+    return np.concatenate([simulate(theta, 6, 32, rng) for theta in draw_parameters(120, rng)])
+
+
+def test_patches_are_kept_so_that_their_histograms_come_near_those_wanted(drawn: NDArray[np.float32]) -> None:
+    first, second = drawn[::2], drawn[1::2]
+    thin = (second[:, 1] > 0).mean(axis=(1, 2)) < 0.05
+    wanted = histograms(second[thin])
+    slope, ceiling = choose(patch_counts(first), wanted, tolerance=0.1)
+    keeper = FittedSimulator(np.zeros(len(NAMES)), np.eye(len(NAMES)), slope, ceiling)
+    kept = first[keeper.keeps(first, np.random.default_rng(10))]
+    assert len(kept) > ALWAYS_KEPT * len(first)
+    misfit = [np.abs(histograms(patches) - wanted).sum() for patches in (first, kept)]
+    assert misfit[1] < 0.6 * misfit[0]
+
+
+def test_where_patches_are_as_wanted_nearly_all_are_alike(drawn: NDArray[np.float32]) -> None:
+    counted = patch_counts(drawn)
+    slope, _ = choose(counted, histograms(drawn), tolerance=0.1)
+    assert np.std(counted @ slope) < 0.5
+
+
+def test_as_many_patches_as_asked_for_the_same_for_the_same_seed() -> None:
+    middle = simulator((LOG_LOW + LOG_HIGH) / 2, 0.1)
+    first, second = (np.stack(list(middle.patches(10, 32, np.random.default_rng(11)))) for _ in range(2))
+    assert first.shape == (10, 2, 32, 32)
+    np.testing.assert_array_equal(first, second)

@@ -10,7 +10,9 @@ from shared.imaging.vessel_statistics import (
     STATISTICS_CLIP,
     STATISTICS_DIM,
     STATISTICS_NORM_BOUND,
+    counts,
     histograms,
+    totals,
     vessel_statistics,
 )
 from shared.phantoms.calibration import public_centre
@@ -51,6 +53,14 @@ def test_any_patient_is_within_the_bound(seed: int, n: int, share: float, spread
 
 def test_a_patient_without_patches_is_all_zero() -> None:
     assert not histograms(np.empty((0, 2, SIZE, SIZE), np.float32)).any()
+
+
+def test_counts_of_patches_add_up_and_histograms_are_their_shares() -> None:
+    patches = np.concatenate([disc(2.0), disc(5.0), disc(0.0)])
+    counted = counts(patches)
+    by_patient = np.abs(counted - sum(counts(patch[None]) for patch in patches)) > 0
+    assert by_patient.sum() <= 8, "only what is bright among one patient's vessels depends on the other patches"
+    np.testing.assert_allclose(histograms(patches) * np.maximum(totals(counted), 1), counted)
 
 
 def test_order_and_number_of_patches_do_not_matter() -> None:
