@@ -25,7 +25,7 @@ Progress = Callable[[float], None]  # told the share done, 0 to 1
 PATCHES = 16  # a phantom's patches
 CANDIDATES = 12000
 TOLERANCE = 0.1  # to which a block of patches kept agrees with the released one; chosen on validation phantoms
-ALWAYS_KEPT = 0.05  # share of patches drawn that are likely enough to be kept in any case
+ALWAYS_KEPT = 0.01  # share of patches drawn that are likely enough to be kept in any case
 
 
 def calibrate(
