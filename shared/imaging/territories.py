@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import CohortError
-from shared.imaging.anatomy import STRUCTURES, Side, is_parenchyma
+from shared.imaging.anatomy import STRUCTURES, Side, Tissue, is_parenchyma
 
 CALLOSUM = 192
 _HINDBRAIN = (7, 8, 16, 46, 47)  # cerebellum and brain stem, by FreeSurfer number
@@ -39,23 +39,16 @@ def halves(anatomy: NDArray[np.generic], affine: NDArray[np.float64]) -> NDArray
     A structure that has a side is in that half. Brain stem and callosum are split by the plane that best
     separates left from right structures (least squares), wherever the head is and however it is tilted.
     """
-    parenchyma = is_parenchyma(anatomy)
-    sign = np.zeros(anatomy.shape, np.int8)
-    for structure in STRUCTURES:
-        if structure.side in _SIDE_SIGN:
-            sign[parenchyma & (anatomy == structure.number)] = _SIDE_SIGN[structure.side]
-    middle = parenchyma & (sign == 0)
-    if middle.any():
-        sided = _with_one(_millimetres(sign != 0, affine))
-        plane = np.linalg.lstsq(sided, sign[sign != 0].astype(np.float64), rcond=None)[0]
-        sign[middle] = np.where(_with_one(_millimetres(middle, affine)) @ plane < 0, -1, 1)
+    sign = _sided(anatomy)
+    middle = is_parenchyma(anatomy) & (sign == 0)
+    sign[middle] = np.where(_millimetres(middle, affine) @ _middle_plane(sign, affine) < 0, -1, 1)
     return sign
 
 
 def territories(anatomy: NDArray[np.generic], affine: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return the supplying `Artery` of every voxel of parenchyma (i, j, k), 0 elsewhere.
 
-    Positions are shares of the cerebrum's extent: across from the middle, forwards, and upwards. The
+    Positions are shares of the cerebrum's extent: across from the middle plane, forwards, and upwards. The
     posterior artery has the rear fifth, the lower inner part of the rear half, thalamus and hippocampus; the
     anterior one the inner quarter before the rear third and above the deep nuclei; the middle one the rest.
 
@@ -68,9 +61,10 @@ def territories(anatomy: NDArray[np.generic], affine: NDArray[np.float64]) -> ND
     if not cerebrum.any():
         raise CohortError("the anatomical map holds no cerebrum; check its labels")
     place = _millimetres(cerebrum, affine)
-    low, high = np.percentile(place, [1, 99], axis=0)
-    share = (place - low) / np.maximum(high - low, 1e-6)
-    across, forwards, upwards = 2 * np.abs(share[:, 0] - 0.5), share[:, 1], share[:, 2]
+    across = np.abs(place @ _middle_plane(_sided(anatomy), affine))
+    across /= max(float(np.percentile(across, 99)), 1e-6)
+    low, high = np.percentile(place[:, 1:3], [1, 99], axis=0)
+    forwards, upwards = ((place[:, 1:3] - low) / np.maximum(high - low, 1e-6)).T
     artery = np.full(len(place), Artery.MIDDLE, np.uint8)
     artery[(across < 0.25) & (forwards > 0.33) & ((upwards > 0.5) | (forwards > 0.75))] = Artery.ANTERIOR
     artery[(forwards < 0.2) | ((forwards < 0.5) & (upwards < 0.35) & (across < 0.6))] = Artery.POSTERIOR
@@ -80,11 +74,22 @@ def territories(anatomy: NDArray[np.generic], affine: NDArray[np.float64]) -> ND
     return found
 
 
+def _sided(anatomy: NDArray[np.generic]) -> NDArray[np.int8]:
+    """Return -1 in the parenchyma of left structures, +1 of right ones (i, j, k), 0 elsewhere."""
+    sign = np.zeros(anatomy.shape, np.int8)
+    for structure in STRUCTURES:
+        if structure.side in _SIDE_SIGN and structure.tissue is not Tissue.FLUID:
+            sign[anatomy == structure.number] = _SIDE_SIGN[structure.side]
+    return sign
+
+
+def _middle_plane(sign: NDArray[np.int8], affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a plane (4,), below 0 on the left, that best separates -1 from +1 in the least-squares sense."""
+    plane = np.linalg.lstsq(_millimetres(sign != 0, affine), sign[sign != 0].astype(np.float64), rcond=None)[0]
+    return np.asarray(plane)
+
+
 def _millimetres(where: Mask, affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return positions (n, 3) of the marked voxels."""
-    return np.asarray(np.argwhere(where) @ affine[:3, :3].T + affine[:3, 3])
-
-
-def _with_one(place: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (n, 4): positions and a constant."""
-    return np.column_stack([place, np.ones(len(place))])
+    """Return the marked voxels' positions and 1, (n, 4)."""
+    places = np.argwhere(where)
+    return np.column_stack([places @ affine[:3, :3].T + affine[:3, 3], np.ones(len(places))])

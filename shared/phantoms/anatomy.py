@@ -86,7 +86,7 @@ def _label(at: Points, p: Parameters, sulcus: float, rng: np.random.Generator) -
     depth = head.pial(half, filled, sulci, p["sulci"])
     cerebrum = depth > 0
     cerebellum = np.where(filled < -1.5, head.cerebellum(half), -1.0)
-    leaves = 12.0 + 3.0 * np.sin(at[2] * 1.1 + 0.05 * half[0] ** 2 / 3)
+    leaves = 12.0 + 3.0 * np.sin(1.1 * half[2] + half[0] ** 2 / 60)
     nuclei = head.nuclei(half, p["nuclei"], p["ventricles"])
     layers = [
         (cerebellum > 0, 8, 47),

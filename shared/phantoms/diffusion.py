@@ -106,7 +106,7 @@ def _infarct(
     rng: np.random.Generator,
 ) -> Field:
     """Return the image with lesions of `contrast` times the mean of the tissue, uneven within."""
-    if not lesion.any():
+    if not (lesion.any() and tissue.any()):
         return image
     mottle = 1.0 + p["mottle"] * _field(image.shape, spacing, rng.uniform(6, 20), rng)
     excess = (p["contrast"] - 1.0) * float(image[tissue].mean()) * np.clip(mottle, 0.25, 2.0)
@@ -118,10 +118,9 @@ def _scalp(
 ) -> Field:
     """Return the light of a shell around the head, beyond the dark bone."""
     inside = np.asarray(labels != 0, np.float32)
-    head = (
-        ndimage.gaussian_filter(inside, _HEAD_MM / spacing, truncate=2.0) > 0.4
-    )  # closes what lies between lobes
-    outside = np.asarray(ndimage.distance_transform_edt(~head & (inside == 0), sampling=spacing), np.float32)
+    near = ndimage.gaussian_filter(inside, _HEAD_MM / spacing, truncate=2.0)
+    head = (near > 0.4) | (inside > 0)  # without the clefts between lobes
+    outside = np.asarray(ndimage.distance_transform_edt(~head, sampling=spacing), np.float32)
     bone, skin = rng.uniform(3, 9), rng.uniform(3, 12)
     uneven = np.exp(0.4 * _field(labels.shape, spacing, 25.0, rng))
     return np.asarray(level * uneven * ((outside > bone) & (outside < bone + skin)), np.float32)

@@ -126,6 +126,16 @@ def test_axes_are_those_of_the_affines_and_not_of_the_arrays() -> None:
     assert max(i, j) <= 4
 
 
+def test_a_turned_head_is_halved_along_its_own_middle() -> None:
+    i, j = np.meshgrid(np.arange(60.0), np.arange(60.0), indexing="ij")
+    across = (i - 29.5) + 0.4 * (j - 29.5)
+    flat = np.where(across < 0, 2, 41)
+    flat[np.abs(across) < 6] = 192
+    anatomy = np.repeat(flat[:, :, None], 3, axis=2)
+    found = halves(anatomy, np.diag([1.0, 1.0, 5.0, 1.0]))
+    np.testing.assert_array_equal(found, np.where(across < 0, -1, 1)[:, :, None].repeat(3, axis=2))
+
+
 @pytest.mark.parametrize("side", [Side.LEFT, Side.RIGHT])
 def test_a_lesion_lies_on_the_side_asked_for(side: Side) -> None:
     anatomy, affine = head()
