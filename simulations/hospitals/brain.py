@@ -92,7 +92,10 @@ def draw_brain(points: Points, cortex: Cortex, shape: Shape, levels: dict[str, f
     brain = Brain(np.zeros(right.shape, np.int16), np.zeros(right.shape, np.float32), edge)
     brain.paint("cerebrospinal fluid", levels["fluid"], cortex.skull)
 
-    def both(name: str, deep: Volume, grain: Volume = 1 + np.float32(0.03) * cortex.texture) -> None:
+    mottled = 1 + np.float32(0.03) * cortex.texture
+    folia = 1 + np.float32(0.07) * cortex.fine
+
+    def both(name: str, deep: Volume, grain: Volume = mottled) -> None:
         numbers = np.where(right, _NUMBER[f"right {name}"], _NUMBER[f"left {name}"]).astype(np.int16)
         brain.paint(numbers, np.float32(levels[name]) * grain, deep)
 
@@ -102,7 +105,6 @@ def draw_brain(points: Points, cortex: Cortex, shape: Shape, levels: dict[str, f
     for ball in _CISTERNS:
         brain.paint("cerebrospinal fluid", levels["fluid"], np.minimum(depth(points, ball), cortex.skull))
     cerebellum = _union(points, (*mirrored(_CEREBELLUM[0]), _CEREBELLUM[1])) + np.float32(0.8) * cortex.fine
-    folia = 1 + np.float32(0.07) * cortex.fine
     both("cerebellar cortex", cerebellum - np.float32(0.8 * shape.atrophy), folia)
     arbor = _union(points, mirrored(_ARBOR)) + np.float32(2.2) * cortex.fine
     both("cerebellar white matter", np.minimum(arbor, cerebellum - 3), folia)
