@@ -13,7 +13,7 @@ import numpy as np
 from shared.imaging.scan import Volume
 from simulations.hospitals.grid import FieldOfView, Grid, smooth_noise
 
-DIFFUSION = FieldOfView((205.0, 205.0, 144.0), (0.0, -15.0, 7.0), float("inf"))
+DIFFUSION = FieldOfView((210.0, 210.0, 144.0), (0.0, -15.0, 7.0), float("inf"))
 SIZE = 0.93  # of the template, whose head is larger than most
 BEND_MM = 2.0  # deviation of the smooth deformation
 BEND_SCALE_MM = 30.0

@@ -31,7 +31,9 @@ _SYLVIAN = Ball((54.0, -10.0, 1.0), (16.0, 27.0, 0.8))  # and out to the surface
 _CORE = Ball((0.0, -8.0, -2.0), (36.0, 34.0, 22.0))  # no sulci run into the deep nuclei
 _SLOPE = 0.3  # the latter rises towards the back
 _ARC = (-5.0, 4.0, 38.0, 24.0)  # the corpus callosum's ellipse: centre y, z and half axes, mm
-_STEP_MM = 2.0  # of the lattice of the folding field
+_BOX_MM = (80.0, 100.0, 90.0)  # half edges of the folding field's lattice, about the middle of the cerebrum
+_STEP_MM = 2.0  # of the lattice
+_GYRUS_MM = 4.0  # over which the field is smooth; a gyrus is about three times as wide
 
 
 @dataclass(frozen=True)
@@ -86,24 +88,22 @@ def _hull_below(points: Points) -> Volume:
 
 
 def _sheets(rng: np.random.Generator, points: Points) -> Volume:
-    """Return the distance to the nearest sulcal sheet, mm."""
-    shape = [int(2 * half / _STEP_MM) for half in (80, 100, 90)]
-    field = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), 4.0 / _STEP_MM)
-    slopes = [s / np.float32(_STEP_MM) for s in np.gradient(field)]
-    slope = np.sqrt(sum(s**2 for s in slopes))
-    distance = field / np.maximum(slope, 0.35 * slope.mean())
+    """Return the distance to the nearest sulcal sheet, mm: the field over its slope, to first order."""
+    shape = [int(2 * half / _STEP_MM) for half in _BOX_MM]
+    field = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), _GYRUS_MM / _STEP_MM)
+    slope = np.sqrt(sum(s**2 for s in np.gradient(field, _STEP_MM)))
+    distance = np.abs(field) / np.maximum(slope, 0.35 * slope.mean())  # the slope may vanish, sheets do not
     away = [
         (p - c) / a
         for p, c, a in zip((points.x, points.y, points.z), _CEREBRUM.centre, _CEREBRUM.axes, strict=True)
     ]
     radius = np.sqrt(away[0] ** 2 + away[1] ** 2 + away[2] ** 2)
-    outwards = np.maximum(radius, 0.2) ** np.float32(-0.55)  # towards the surface: sheets run inwards
+    outwards = np.maximum(radius, 0.2) ** np.float32(-0.55)  # what lies deep is looked up nearer the surface
     places = [
-        (a * outwards * half + c + reach) / _STEP_MM
-        for a, c, half, reach in zip(away, _CEREBRUM.centre, _CEREBRUM.axes, (80, 117, 82), strict=True)
+        (a * outwards * axis + half) / _STEP_MM
+        for a, axis, half in zip(away, _CEREBRUM.axes, _BOX_MM, strict=True)
     ]
-    found = ndimage.map_coordinates(np.abs(distance), places, order=1, mode="nearest")
-    return np.asarray(found, dtype=np.float32)
+    return np.asarray(ndimage.map_coordinates(distance, places, order=1, mode="nearest"), dtype=np.float32)
 
 
 def _callosum(points: Points) -> tuple[Volume, Volume]:

@@ -25,7 +25,7 @@ _SCALP = 0.08  # fat is suppressed in diffusion-weighted images
 def dwi_patient(seed: int, site: int, shape: tuple[int, int, int] = SHAPE) -> list[Scan]:
     """Return the sessions of one patient of hospital number `site`, each with DWI, anatomy and lesion.
 
-    Volumes are (I, J, K) = `shape` and show 205 x 205 x 144 mm, in proportion to the site's voxels. ANATOMY
+    Volumes are (I, J, K) = `shape` and show 210 x 210 x 144 mm, in proportion to the site's voxels. ANATOMY
     holds the FreeSurfer numbers of `shared.imaging.anatomy` as if there were no lesion; LESION is empty in
     about one patient in six. Labels are drawn on the distorted image.
 

@@ -18,6 +18,7 @@ from simulations.hospitals.territories import CEREBRAL
 
 _RAGGED = 0.35  # weight of the noise against the distance, as a share of the radius
 _BORDER_MM = 7.0  # half width of the border zone between two arteries
+_SPOT = 8  # voxels; a reader who draws narrowly leaves smaller infarcts whole
 _READER_MM = 0.4  # standard deviation of how far out a reader draws
 
 
@@ -57,7 +58,7 @@ def infarcts(
         grown = grow(cost, allowed, focus.ml * 1000 / float(np.prod(grid.voxel)))
         level = np.float32(cost[grown].max())
         np.maximum(share, border(level - cost, max(grid.edge, 2.5)) * allowed, out=share)
-        outline |= grown if reader < 0 and grown.sum() < 9 else allowed & (cost <= level + reader)
+        outline |= allowed & (cost <= level + reader) if reader > 0 or grown.sum() > _SPOT else grown
     return share, outline
 
 

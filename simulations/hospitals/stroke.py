@@ -12,6 +12,7 @@ from simulations.hospitals.territories import Territory
 
 NEGATIVE = 1 / 6  # share of patients in whom no infarct is seen
 LIMITS_ML = (0.03, 260.0)
+WORST_RIM = 1.6  # of the site's usual distortion, in the patients whose rims may be taken for infarcts
 Place = tuple[float, float, float]  # millimetres of the standard head
 
 
@@ -89,7 +90,7 @@ def stroke_of(seed: int, site: int, age: int, severity: float, session: int = 0)
         mottled=mottled,
         holes=(hole,) if chance[0] < 0.1 + 0.004 * max(age - 40, 0) else (),
         shine=shine if chance[1] < (0.5 if negative else 0.15) else (),
-        rim=1.6 if chance[2] < (0.4 if negative else 0.12) else 1.0,
+        rim=WORST_RIM if chance[2] < (0.4 if negative else 0.12) else 1.0,
     )
 
 

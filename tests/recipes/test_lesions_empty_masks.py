@@ -25,7 +25,9 @@ def with_an_empty_one(subject: Subject) -> dict[str, Records]:
 
 
 def test_sessions_with_an_empty_mask_are_left_out(subject: Subject) -> None:
-    one, both = (subject.recipe.records([scan(lesion=x) for x in sessions], 5) for sessions in ([1], [0, 1]))
+    one, both = (
+        subject.recipe.records([scan(lesion=x) for x in sessions], 5) for sessions in ([True], [False, True])
+    )
     draws = [records.draw(20, torch.Generator().manual_seed(1)) for records in (one, both)]
     assert all(draw.flatten(1).any(dim=1).all() for draw in draws)
     assert torch.equal(*draws)

@@ -3,6 +3,7 @@
 Ranges are held against two real images: brightness of fluid relative to brain about 0.3, of an acute infarct 3.2.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,9 +17,12 @@ from scipy import ndimage
 from shared.errors import UsageError
 from shared.imaging.anatomy import STRUCTURES, Side, is_fluid, is_parenchyma
 from shared.imaging.scan import Role, Scan
+from simulations.hospitals.bending import DIFFUSION, SIZE, bent_head
+from simulations.hospitals.diffusion import protocol_of
 from simulations.hospitals.dwi import dwi_patient
+from simulations.hospitals.grid import make_grid
 from simulations.hospitals.patient import describe
-from simulations.hospitals.stroke import LIMITS_ML, PATTERNS, Focus, stroke_of
+from simulations.hospitals.stroke import LIMITS_ML, PATTERNS, WORST_RIM, Focus, stroke_of
 from simulations.hospitals.territories import Territory
 
 TINY = (32, 32, 8)
@@ -91,7 +95,7 @@ def test_every_patient_has_three_aligned_volumes_of_whole_numbers(
 
 def test_the_whole_head_is_seen_in_the_usual_voxels(whole: Scan) -> None:
     assert whole.shape == (128, 128, 32)
-    assert whole.spacing == pytest.approx((1.6, 1.6, 4.5), abs=0.01)
+    assert whole.spacing == pytest.approx((1.64, 1.64, 4.5), abs=0.01)
     assert set(np.unique(anatomy_of(whole))) == set(NUMBER.values())
 
 
@@ -267,6 +271,30 @@ def test_mimics_and_old_infarcts_change_the_image_and_not_the_labels(scan_with: 
     brain = np.median(clean[is_parenchyma(anatomy_of(scans[0]))])
     assert (holes - clean).min() < -0.2 * brain
     assert (shining - clean).max() > 0.15 * brain
+
+
+@pytest.mark.parametrize("site", range(SITES))
+def test_the_worst_distortion_moves_the_head_without_folding_it(site: int) -> None:
+    protocol, scanner = protocol_of(site)
+    grid = make_grid(SMALL, scanner.voxel, np.zeros(3), DIFFUSION)
+    flat, bent = (
+        bent_head(np.random.default_rng(1), np.random.default_rng(2), grid, shift)
+        for shift in (0.0, WORST_RIM * protocol.shift_mm)
+    )
+    assert (np.diff(bent.y, axis=1) > 0).all()
+    moved = np.abs(bent.y - flat.y) * SIZE
+    assert 0.6 * abs(protocol.shift_mm) < moved.max() < 2 * abs(protocol.shift_mm)
+    assert np.quantile(moved, 0.5) < 0.1  # most of the head is far from air and bone
+    assert flat.pile.min() == flat.pile.max() == 1
+    assert bent.pile.max() > 1.2  # the bright rim
+    assert bent.pile.mean() == pytest.approx(1, abs=0.01)  # signal is moved, not made
+
+
+@pytest.mark.parametrize(("shape", "seconds"), [(SMALL, 0.5), ((128, 128, 32), 1.5)])
+def test_a_patient_is_made_in_a_moment(shape: tuple[int, int, int], seconds: float) -> None:
+    start = time.process_time()
+    sessions = dwi_patient(99, 2, shape)
+    assert time.process_time() - start < seconds * len(sessions)
 
 
 def test_hospitals_differ_in_gain_noise_contrast_and_voxels() -> None:
