@@ -23,6 +23,7 @@ class Territory(IntEnum):
 
 CEREBRAL = (Territory.ANTERIOR, Territory.MIDDLE, Territory.POSTERIOR)
 _OF_STRUCTURE = {
+    "corpus callosum": Territory.ANTERIOR,
     "thalamus": Territory.POSTERIOR,
     "hippocampus": Territory.POSTERIOR,
     "caudate": Territory.MIDDLE,

@@ -203,7 +203,7 @@ def scan_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
             "middle, whole",
             ("cerebral cortex", "cerebral white matter", "caudate", "putamen", "pallidum", "amygdala"),
         ),
-        ("posterior", ("cerebral cortex", "cerebral white matter", "thalamus", "hippocampus", "corpus callosum")),
+        ("posterior", ("cerebral cortex", "cerebral white matter", "thalamus", "hippocampus")),
         ("cerebellar", ("cerebellar cortex", "cerebellar white matter")),
         ("basilar", ("brain stem",)),
     ],
