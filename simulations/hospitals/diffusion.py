@@ -26,10 +26,10 @@ class Protocol:
 _SHADING = 0.6  # of that of angiograms: head coils with many channels are corrected for it
 _PROTOCOLS = (
     Protocol(0.040, 0.50, 1.25, 0.30, 5.0, 0.02, 1.0),
-    Protocol(0.050, 0.60, 1.18, 0.38, -6.0, 0.04, 1.6),
+    Protocol(0.050, 0.60, 1.18, 0.45, -6.0, 0.04, 1.6),
     Protocol(0.028, 0.40, 1.32, 0.24, 3.0, 0.01, 0.7),
     Protocol(0.065, 0.50, 1.22, 0.33, 7.5, 0.05, 1.2),
-    Protocol(0.045, 0.65, 1.15, 0.42, -4.5, 0.03, 0.8),
+    Protocol(0.045, 0.65, 1.15, 0.50, -4.5, 0.03, 0.8),
     Protocol(0.035, 0.45, 1.28, 0.27, 6.5, 0.015, 1.4),
 )
 
