@@ -1,8 +1,8 @@
 """Guarantees of a phantom DWI: a consistent anatomical map, infarcts in their territories, real contrasts.
 
-Measured on two real images: an acute infarct 3.0 times as bright as brain (medians, one patient), and the inside of
-the ventricles 0.5 times (another patient; thresholded, so rather too high). Ours have up to 3.4 times, and 0.24 to
-0.5 by hospital. Sizes of structures are wide ranges of what is usual in adults, not fitted to data.
+Measured on two real images: an acute infarct 3.0 times as bright as brain (medians, one patient), and the inside
+of the ventricles 0.5 times (another patient; thresholded, so rather too high). Ours have up to 3.4 times, and
+0.24 to 0.5 by hospital. Sizes of structures are wide ranges of what is usual in adults, not fitted to data.
 """
 
 import time
