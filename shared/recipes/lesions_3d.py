@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from shared.errors import UsageError
-from shared.imaging.lesion_grid import from_grid, to_grid
+from shared.imaging.lesion_grid import GRID, from_grid, to_grid
 from shared.imaging.scan import Role, Scan
 from shared.models.lesion_gan import PAPER, SMALL, build_critic, build_generator
 from shared.phantoms.lesions import simulate_lesions
@@ -25,11 +25,12 @@ from shared.recipes.wasserstein import SMOOTHED, CriticPhase, Objective, Wassers
 
 POOL = 400  # public phantoms made for pre-training
 OUTPUT_MM = 2.0  # voxel edge of published masks
+_EMPTY = np.zeros((GRID, GRID, GRID), dtype=np.float32)
 MIN_VOXELS = 20  # smaller lesions are drawn again (Platscher et al., 2020, section 2.3)
 
 
 class LesionRecords:
-    """A patient's masks, one a session, on the grid."""
+    """A patient's masks, one a session, on the grid; a single empty one if no session shows a lesion."""
 
     def __init__(self, grids: Tensor) -> None:
         """Keep `grids` (sessions, 1, 32, 32, 32)."""
@@ -41,6 +42,18 @@ class LesionRecords:
         flips = torch.rand(count, 3, generator=generator) < 0.5
         turned = (g.flip([a + 1 for a in range(3) if f[a]]) for g, f in zip(chosen, flips, strict=True))
         return torch.stack(list(turned))
+
+
+class LesionPhase(CriticPhase):
+    """The sites move the critic; who has no lesion contributes zeros.
+
+    Such a patient is drawn, read and worked through like any other, so that nothing but the noised sum, not even
+    the time a step takes, depends on who has one.
+    """
+
+    def patient_loss(self, model: nn.ModuleDict, records: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the loss of one patient's records, times 0 if they are empty: only such a patient's are."""
+        return super().patient_loss(model, records, generator) * records.any()
 
 
 class Lesions3D(WassersteinRecipe):
@@ -56,7 +69,7 @@ class Lesions3D(WassersteinRecipe):
         # Under noise the generator is moved little: the longer it follows a noised critic, the worse it gets.
         rate, steps = (1e-4, 1) if private or preset == "paper" else (5e-4, 5)
         self.objective = replace(_objective(rate, steps), mixed_precision=self.schedule.mixed_precision)
-        self.phase = CriticPhase(self.objective)
+        self.phase = LesionPhase(self.objective)
         self._pretraining_steps = 2000 if preset == "paper" else 300
         self.pretraining = (
             f"generator and critic on {POOL} public lesion phantoms, {self._pretraining_steps} steps"
@@ -68,8 +81,9 @@ class Lesions3D(WassersteinRecipe):
         return Schedule(rounds=60, steps=5, sampling_rate=0.25, clip_norm=40.0, records=1)
 
     def records(self, scans: Sequence[Scan], seed: int) -> LesionRecords:
-        """See `Recipe.records`; a patient's empty mask has nothing to learn from and is refused."""
-        grids = [to_grid(scan.volumes[Role.LESION], scan.spacing) for scan in scans]
+        """See `Recipe.records`; sessions with an empty mask are left out."""
+        masks = [(scan.volumes[Role.LESION], scan.spacing) for scan in scans]
+        grids = [to_grid(mask, spacing) for mask, spacing in masks if mask.any()] or [_EMPTY]
         return LesionRecords(torch.from_numpy(np.stack(grids))[:, None])
 
     def build(self, seed: int) -> nn.ModuleDict:

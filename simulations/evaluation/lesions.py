@@ -110,4 +110,5 @@ def _scans(patients: Sequence[Patient]) -> Iterable[Scan]:
 
 
 def _on_grid(scans: Iterable[Scan]) -> list[NDArray[np.bool_]]:
-    return [to_grid(scan.volumes[Role.LESION], scan.spacing) > 0.5 for scan in scans]
+    seen = (scan for scan in scans if scan.volumes[Role.LESION].any())  # nobody learns from the others either
+    return [to_grid(scan.volumes[Role.LESION], scan.spacing) > 0.5 for scan in seen]

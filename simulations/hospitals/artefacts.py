@@ -15,7 +15,7 @@ def spoil(rng: np.random.Generator, picture: Volume, grid: Grid, found: Findings
     if found.metal:
         _hole(rng, picture, grid, found.metal)
     if found.ghost:
-        picture = _ghosts(picture, found.ghost, int(rng.integers(2, 5)))
+        picture = ghosts(picture, found.ghost, int(rng.integers(2, 5)))
     if found.fold:
         picture = _folded(picture, round(found.fold * picture.shape[1]))
     return picture
@@ -30,7 +30,7 @@ def _hole(rng: np.random.Generator, picture: Volume, grid: Grid, radius: float) 
     paint(picture, 0.01, border(depth(grid, hole), 2.0))
 
 
-def _ghosts(picture: Volume, share: float, number: int) -> Volume:
+def ghosts(picture: Volume, share: float, number: int) -> Volume:
     """Return the picture and faint copies of it, evenly spaced along the phase-encoding axis j."""
     step = picture.shape[1] // number
     copies = sum(np.roll(picture, step * k, axis=1) / k for k in range(1, number))

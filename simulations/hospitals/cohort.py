@@ -19,18 +19,18 @@ from shared.imaging.scan import Role, Scan
 from simulations.hospitals.patient import describe
 from simulations.hospitals.site import site_profile
 
-KINDS = ("tof", "lesions")
+KINDS = ("tof", "lesions", "dwi")
 
 
 @dataclass(frozen=True)
 class Plan:
     """The cohorts to write; the same plan gives the same bytes."""
 
-    kind: str  # tof or lesions
+    kind: str  # one of `KINDS`
     sites: int  # number of hospitals
     patients: int  # patients at each hospital
     seed: int
-    shape: tuple[int, int, int]  # voxels of an angiogram; lesion masks keep their own
+    shape: tuple[int, int, int]  # voxels of an image; masks of kind lesions keep their own
     first: int = 1  # number of each hospital's first patient
     first_site: int = 0  # number of the first hospital: 4 for hospitals e, f, ...
 
@@ -110,7 +110,7 @@ def _write_patient(plan: Plan, site: int, number: int, folder: Path) -> None:
         part = f"ses-{index:02d}" if len(sessions) > 1 else ""
         stem = f"{name}_{part}" if part else name
         for role, voxels in scan.volumes.items():
-            whole = voxels.astype(np.uint8 if role.is_label else np.int16)
+            whole = voxels.astype(np.uint8 if role.is_mask else np.int16)
             path = folder / name / part / "anat" / f"{stem}_{role.value}.nii.gz"
             write(path, whole, scan.affine, "phantom, no real patient")
 
@@ -121,6 +121,10 @@ def _sessions(plan: Plan, site: int, seed: int) -> list[Scan]:
         from simulations.hospitals.tof import tof_patient
 
         return tof_patient(seed, site, plan.shape)
+    if plan.kind == "dwi":
+        from simulations.hospitals.dwi import dwi_patient
+
+        return dwi_patient(seed, site, plan.shape)
     from simulations.hospitals.lesions import lesion_patient
 
     scan = lesion_patient(seed, site)

@@ -8,11 +8,16 @@ import click
 if TYPE_CHECKING:
     from simulations.hospitals.cohort import Plan
 
-NEXT = {"tof": "vessels-2d", "lesions": "lesions-3d"}  # the recipe a cohort of this kind is for
+NEXT = {  # the recipe a cohort of this kind is for
+    "tof": "vessels-2d",
+    "lesions": "lesions-3d",
+    "dwi": "lesions-3d",
+}
+SHAPES = {"tof": (128, 128, 64), "lesions": (91, 109, 91), "dwi": (128, 128, 32)}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.argument("kind", type=click.Choice(["tof", "lesions"]))
+@click.argument("kind", type=click.Choice(list(NEXT)))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--sites", type=click.IntRange(1, 26), default=4, help="Number of hospitals, named a, b, c...")
 @click.option("--patients", type=click.IntRange(1, 900), default=12, help="Patients at each hospital.")
@@ -22,11 +27,12 @@ NEXT = {"tof": "vessels-2d", "lesions": "lesions-3d"}  # the recipe a cohort of 
 )
 @click.option(
     "--shape",
-    type=click.IntRange(16, 512),
+    type=click.IntRange(8, 512),
     nargs=3,
-    default=(128, 128, 64),
+    default=None,
     metavar="I J K",
-    help="Voxels of an angiogram. Fewer give coarser voxels, down to 1.5 mm, then a smaller field of view.",
+    help="Voxels of an image. Fewer give coarser voxels; an angiogram's end at 1.5 mm, then its field of view "
+    "shrinks.  [default: 128 128 64 for tof, 128 128 32 for dwi]",
 )
 @click.option("--jobs", type=click.IntRange(1), default=None, help="Processes.  [default: one per CPU core]")
 def phantoms(
@@ -36,7 +42,7 @@ def phantoms(
     patients: int,
     seed: int,
     first: int,
-    shape: tuple[int, int, int],
+    shape: tuple[int, int, int] | None,
     jobs: int | None,
 ) -> None:
     """Write phantom hospitals' cohorts below OUT: OUT/site-a, OUT/site-b, ...
@@ -45,9 +51,10 @@ def phantoms(
     KIND is one of
       tof      head angiograms (time of flight) with artery and brain labels
       lesions  stroke lesion masks
+      dwi      diffusion-weighted images with lesion and anatomy labels; one in six shows no infarct
     Each folder is what a hospital would have: dataset_description.json, participants.tsv and, for each
     patient, NIfTI files such as sub-a001/anat/sub-a001_angio.nii.gz beside
-    sub-a001_label-vessels_mask.nii.gz. About one angiogram patient in eight has two sessions. Hospitals
+    sub-a001_label-vessels_mask.nii.gz. About one patient in eight has two sessions (lesions: one). Hospitals
     differ in scanner, protocol and case mix; hospital a is the same hospital whatever the seed.
 
     \b
@@ -60,7 +67,7 @@ def phantoms(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: each process works on one core
     from simulations.hospitals.cohort import Plan
 
-    plan = Plan(kind, sites, patients, seed, shape, first)
+    plan = Plan(kind, sites, patients, seed, shape or SHAPES[kind], first)
     folders = _write(plan, out, jobs or os.cpu_count() or 1)
     click.echo(f"{_count(sites, 'hospital')}, {_count(patients, 'patient')} each: {folders[0]} to {folders[-1]}")
     then = f"--recipe {NEXT[kind]} --cohorts {out} --epsilon 8 --delta 1e-5 --seed {seed}"

@@ -58,12 +58,12 @@ def lesion_patient(seed: int, site: int, shape: tuple[int, int, int] | None = No
     territory = _territory(points, origin, wanted)
     cost = _distance(points, origin, rng) / (wanted * 1000 * 3 / (4 * np.pi)) ** (1 / 3)
     cost += mix.ragged * _noise(shape, spacing, rng)
-    mask = _grow(cost, territory, wanted * 1000 / float(np.prod(spacing)))
+    mask = grow(cost, territory, wanted * 1000 / float(np.prod(spacing)))
     for _ in range(rng.poisson(mix.satellites)):
         small = np.exp(rng.uniform(*np.log(SATELLITE_ML)))
         centre = origin + rng.normal(0, (12, 32, 22))
         brain = _territory(points, centre, LIMITS_ML[1])
-        mask |= _grow(_distance(points, centre, rng), brain, small * 1000 / float(np.prod(spacing)))
+        mask |= grow(_distance(points, centre, rng), brain, small * 1000 / float(np.prod(spacing)))
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = [float(axis.flat[0]) for axis in points]
     return Scan({Role.LESION: mask.astype(np.float32)}, affine)
@@ -101,7 +101,7 @@ def _noise(shape: tuple[int, int, int], spacing: NDArray[np.float64], rng: np.ra
     return np.asarray(fine, dtype=np.float32)
 
 
-def _grow(cost: Field, allowed: NDArray[np.bool_], voxels: float) -> NDArray[np.bool_]:
+def grow(cost: Field, allowed: NDArray[np.bool_], voxels: float) -> NDArray[np.bool_]:
     """Return the mask (i, j, k) of the allowed voxels of least cost, as many as asked for, at least one."""
     costs = cost[allowed]
     count = int(np.clip(round(voxels), 1, len(costs)))

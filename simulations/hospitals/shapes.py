@@ -1,12 +1,31 @@
 """Ellipsoids and how they are painted."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.imaging.scan import Volume
-from simulations.hospitals.grid import Grid
+
+
+class Points(Protocol):
+    """Places in the head, in millimetres: a `Grid`, or wherever a bent head has what a grid's voxels show."""
+
+    @property
+    def x(self) -> Volume:
+        """Towards the right; the three together broadcast to (I, J, K)."""
+        ...
+
+    @property
+    def y(self) -> Volume:
+        """Forwards."""
+        ...
+
+    @property
+    def z(self) -> Volume:
+        """Up."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -23,12 +42,12 @@ def mirrored(ball: Ball) -> list[Ball]:
     return [ball, Ball((-x, y, z), ball.axes)]
 
 
-def depth(grid: Grid, ball: Ball) -> Volume:
-    """Return about how deep (I, J, K) each voxel lies below the surface, millimetres, negative outside.
+def depth(points: Points, ball: Ball) -> Volume:
+    """Return about how deep (I, J, K) each point lies below the surface, millimetres, negative outside.
 
     Exact at the surface and along the shortest axis, too small elsewhere.
     """
-    parts = zip((grid.x, grid.y, grid.z), ball.centre, ball.axes, strict=True)
+    parts = zip((points.x, points.y, points.z), ball.centre, ball.axes, strict=True)
     x, y, z = (((along - centre) / axis) ** 2 for along, centre, axis in parts)
     away = x + y + z
     np.sqrt(away, out=away)

@@ -71,6 +71,26 @@ def test_rows_of_a_patient_are_one_unit_however_they_are_typed(
     assert sum(map(len, cohort.patients.values())) == len(rows)
 
 
+@pytest.mark.parametrize("largest", [192, 251, 2035])
+def test_an_anatomical_map_may_hold_any_number_of_a_structure(tmp_path: Path, largest: int) -> None:
+    nifti.write(file_of(tmp_path, "sub-001", Role.ANATOMY), (largest * blob(1)).astype(np.int16), LESION_MM)
+    (scan,) = find_cohort(tmp_path, [Role.ANATOMY]).scans("sub-001")
+    assert np.array_equal(scan.volumes[Role.ANATOMY], largest * blob(1))
+
+
+@pytest.mark.parametrize("wrong", [0.5, -2.0])
+def test_a_map_of_anything_but_whole_numbers_is_refused(tmp_path: Path, wrong: float) -> None:
+    nifti.write(file_of(tmp_path, "sub-001", Role.ANATOMY), wrong * blob(1), LESION_MM)
+    with pytest.raises(CohortError, match=r"sub-001_label-anatomy_dseg.*whole numbers from 0; resample it"):
+        find_cohort(tmp_path, [Role.ANATOMY]).scans("sub-001")
+
+
+def test_a_mask_that_holds_numbers_of_structures_is_refused(tmp_path: Path) -> None:
+    nifti.write(file_of(tmp_path, "sub-001", Role.LESION), (41 * blob(1)).astype(np.int16), LESION_MM)
+    with pytest.raises(CohortError, match="only 0 and 1; binarise it"):
+        find_cohort(tmp_path, LESION).scans("sub-001")
+
+
 def test_sessions_without_anything_the_recipe_reads_are_left_out(tmp_path: Path) -> None:
     add_lesion_patient(tmp_path, "sub-001", seed=1)
     add_vessel_patient(tmp_path, "sub-002", seed=2)

@@ -75,10 +75,6 @@ def not_binary(root: Path) -> None:
     nifti.write(lesion(root), blob(1) * 255, LESION_MM)
 
 
-def no_lesion(root: Path) -> None:
-    nifti.write(lesion(root), blob(1) * 0, LESION_MM)
-
-
 def flat_affine(root: Path) -> None:
     image = nib.Nifti1Image(blob(1), None)
     image.header.set_sform(np.diag([4.0, 4.0, 0.0, 1.0]), code=1)
@@ -117,7 +113,6 @@ LESIONS: dict[Spoil, tuple[str, str, str]] = {  # how it is spoilt -> where, wha
     four_dimensional: ("east/sub-002/anat/sub-002_label-lesion_mask.nii.gz", "(24, 24, 24, 2)", "convert"),
     gigantic: ("east/sub-002/anat/sub-002_label-lesion_mask.nii", "(30000, 30000, 30000)", "crop it"),
     not_binary: ("east/sub-002/anat/sub-002_label-lesion_mask.nii.gz", "only 0 and 1", "binarise it"),
-    no_lesion: ("east/sub-002/anat/sub-002_label-lesion_mask.nii.gz", "empty", "remove the session"),
     flat_affine: ("east/sub-002/anat/sub-002_label-lesion_mask.nii.gz", "singular", "repair the header"),
     at_two_sites: ("cohorts/west", "patient sub-002 is at 2 sites", "keep it at one"),
     emptied: ("cohorts/east", "no patients here", "expected sub-<patient>/anat/"),

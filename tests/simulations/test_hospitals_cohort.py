@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import shared.recipes
+from client.cohort import find_cohort
 from shared.errors import UsageError
 from shared.imaging.nifti import read
+from shared.imaging.scan import Role
 from simulations.hospitals.cohort import Plan, patient_seed, write_cohorts
 from simulations.hospitals.command import NEXT, phantoms
 from simulations.hospitals.patient import describe
@@ -94,6 +97,19 @@ def test_lesion_cohorts_hold_one_mask_for_each_patient(tmp_path: Path) -> None:
         "sub-a001_label-lesion_mask.nii.gz",
         "sub-a002_label-lesion_mask.nii.gz",
     ]
+    assert "stenosis" not in (folder / "participants.tsv").read_text()
+
+
+def test_dwi_cohorts_hold_image_anatomy_and_lesion_that_the_reader_takes(tmp_path: Path) -> None:
+    (folder,) = write_cohorts(Plan("dwi", 1, 8, 4, TINY), tmp_path)
+    cohort = find_cohort(folder, (Role.DWI, Role.ANATOMY, Role.LESION))
+    assert len(cohort.ids) == 8
+    scans = [scan for patient in cohort.ids for scan in cohort.scans(patient)]
+    assert {int(scan.volumes[Role.ANATOMY].max()) for scan in scans} == {192}  # more than an 8-bit sign allows
+    empty = sum(not scan.volumes[Role.LESION].any() for scan in scans)
+    assert 0 < empty < 5  # one in six on average, two of these eight
+    stored = nib.Nifti1Image.from_filename(next(folder.rglob("*_dseg.nii.gz")))
+    assert stored.get_data_dtype().kind in "iu"
     assert "stenosis" not in (folder / "participants.tsv").read_text()
 
 
