@@ -20,10 +20,12 @@ class Role(StrEnum):
     VESSELS = "label-vessels_mask"  # 1 where there is an artery
     BRAIN = "label-brain_mask"  # 1 inside the brain
     LESION = "label-lesion_mask"  # 1 inside a stroke lesion
+    DWI = "dwi"  # diffusion-weighted image, arbitrary units
+    ANATOMY = "label-anatomy_dseg"  # structures by FreeSurfer number
 
     @property
     def is_label(self) -> bool:
-        """Whether the voxels are labels (0 or 1) rather than intensities."""
+        """Whether the voxels are labels rather than intensities."""
         return self.value.startswith("label-")
 
 
