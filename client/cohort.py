@@ -4,7 +4,7 @@ A cohort is a folder in one of two shapes:
 
   * BIDS-like: `sub-<patient>/[ses-<session>/]anat/sub-<patient>[_ses-<session>]_<role>.nii.gz`
   * a table `cohort.csv` with the columns `patient`, optionally `session`, and one column of paths a role
-    (`angio`, `vessels`, `brain`, `lesion`), relative to the table.
+    (`angio`, `vessels`, `brain`, `lesion`, `dwi`, `anatomy`), relative to the table.
 
 The patient is the unit of privacy: all sessions of one patient id are one unit.
 """
@@ -22,7 +22,14 @@ from shared.imaging import nifti
 from shared.imaging.scan import Role, Scan
 
 TABLE = "cohort.csv"
-COLUMNS = {"angio": Role.ANGIO, "vessels": Role.VESSELS, "brain": Role.BRAIN, "lesion": Role.LESION}
+COLUMNS = {
+    "angio": Role.ANGIO,
+    "vessels": Role.VESSELS,
+    "brain": Role.BRAIN,
+    "lesion": Role.LESION,
+    "dwi": Role.DWI,
+    "anatomy": Role.ANATOMY,
+}
 _KNOWN = {"patient", "session", *COLUMNS}
 _AFFINE_TOLERANCE_MM = 1e-2  # headers written by different tools round differently
 
@@ -90,7 +97,7 @@ def read_session(session: Session) -> Scan:
         if not np.allclose(affine, other_affine, atol=_AFFINE_TOLERANCE_MM):
             msg = f"its affine differs from that of {session[first].name}"
             raise CohortError(f"{session[role]}: {msg}; the images are not aligned, register or re-export them")
-        if role.is_label and not np.isin(other, (0.0, 1.0)).all():
+        if role.is_label and role is not Role.ANATOMY and not np.isin(other, (0.0, 1.0)).all():
             raise CohortError(f"{session[role]}: a mask must hold only 0 and 1; binarise it")
     return Scan({role: volume for role, (volume, _) in read.items()}, affine)
 

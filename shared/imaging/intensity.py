@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from shared.imaging.scan import Volume
 
 WHITE_PERCENTILE = 99.9  # arteries fill a few thousandths of a head, so this lies within them
+DWI_PERCENTILE = 99.5  # of the voxels above zero (Platscher et al., 2020, section 2.1)
+DWI_BACKGROUND = 35 / 255  # of that percentile; their threshold is 35 on images of 8 bits
 
 
 def scale_per_image(volume: NDArray[np.floating]) -> Volume:
@@ -28,3 +30,19 @@ def scale_per_image(volume: NDArray[np.floating]) -> Volume:
         return np.full(voxels.shape, -1.0, dtype=np.float32)
     scaled = voxels * np.float32(2.0 / white) - np.float32(1.0)
     return np.clip(scaled, -1.0, 1.0, out=scaled)
+
+
+def scale_dwi(volume: NDArray[np.floating], *, signed: bool = False) -> Volume:
+    """Return float32 of the same shape in [0, 1], for segmentation; `signed` gives [-1, 1], for translators.
+
+    The 99.5th percentile of the voxels above zero becomes 1, what is brighter is clipped, and what is darker
+    than `DWI_BACKGROUND` becomes the lower end. So does all of an image without contrast (constant, empty,
+    or nothing above zero). Voxels that are not finite count as zero.
+    """
+    voxels = np.nan_to_num(np.asarray(volume, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    scaled = np.zeros(voxels.shape, dtype=np.float32)
+    positive = voxels[voxels > 0]
+    if positive.size and voxels.min() < voxels.max():
+        scaled = np.clip(voxels / np.percentile(positive, DWI_PERCENTILE), 0.0, 1.0).astype(np.float32)
+        scaled[scaled < DWI_BACKGROUND] = 0.0
+    return scaled * np.float32(2.0) - np.float32(1.0) if signed else scaled
