@@ -19,9 +19,12 @@ def _basis(length: int, knot: float) -> NDArray[np.float32]:
     return np.where(t < 1, near, far).astype(np.float32)
 
 
-def smooth_field(shape: tuple[int, int, int], knot: float, rng: np.random.Generator) -> Field:
-    """Return (k, i, j) of about unit variance that varies over `knot` voxels along each axis."""
-    slices, rows, columns = (_basis(length, knot) for length in shape)
+def smooth_field(
+    shape: tuple[int, int, int], knot: float | tuple[float, float, float], rng: np.random.Generator
+) -> Field:
+    """Return (k, i, j) of about unit variance that varies over `knot` voxels, along each axis or all alike."""
+    knots = knot if isinstance(knot, tuple) else (knot,) * 3
+    slices, rows, columns = (_basis(length, along) for length, along in zip(shape, knots, strict=True))
     numbers = (slices.shape[1], rows.shape[1], columns.shape[1])
     coefficients = rng.standard_normal(numbers, dtype=np.float32) * np.float32(3.0)
     along_columns = coefficients @ columns.T

@@ -1,0 +1,91 @@
+"""A public simulator of labelled diffusion-weighted images: costs no ε, and anyone may run it.
+
+A patient is a vector `theta` of positive parameters, drawn log-uniformly from broad ranges (domain
+randomisation; Tobin et al., 2017): a simulated anatomical map, lesions of simulated shape placed in it, and an
+image drawn from both.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.imaging.lesion_grid import from_grid, volume_ml
+from shared.imaging.lesion_injection import NoRoomError, Placement, inject
+from shared.imaging.scan import Role, Scan
+from shared.phantoms import anatomy, diffusion
+from shared.phantoms.anatomy import Labels, Shape, simulate_anatomy
+from shared.phantoms.diffusion import draw_image
+from shared.phantoms.lesions import simulate_lesions
+
+LESION_RANGES: dict[str, tuple[float, float]] = {
+    "lesions": (1.0, 3.0),  # expected number of lesions; at least one
+    "volume": (0.5, 200.0),  # of a lesion, millilitres; never below what `MIN_VOXELS` voxels hold
+}
+RANGES = anatomy.RANGES | LESION_RANGES | diffusion.RANGES
+NAMES = tuple(RANGES)
+LOG_LOW, LOG_HIGH = np.log(np.array(list(RANGES.values()))).T
+MIN_VOXELS = 20  # a smaller lesion is drawn again (Platscher et al., 2020, section 2.3)
+
+_MASK_MM = 2.0  # voxel edge of lesion masks before they are placed
+
+
+def draw_parameters(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return (n, parameters) drawn log-uniformly from `RANGES`, in the order of `NAMES`."""
+    return np.exp(rng.uniform(LOG_LOW, LOG_HIGH, size=(n, len(NAMES))))
+
+
+def simulate_dwi(theta: NDArray[np.float64], shape: Shape, rng: np.random.Generator) -> Scan:
+    """Return image, anatomical map and lesions of one public patient.
+
+    Args:
+        theta: parameters (n,) in the order of `NAMES`.
+        shape: voxels along i, j, k; the field of view is that of `shared.phantoms.anatomy`.
+        rng: draws everything else.
+
+    Raises:
+        NoRoomError: the voxels are too few for a lesion of `MIN_VOXELS`.
+    """
+    p = dict(zip(NAMES, theta.tolist(), strict=True))
+    labels, affine = simulate_anatomy(p, shape, rng)
+    lesion = place_lesions(p, labels, affine, rng)
+    image = draw_image(p, labels, lesion, affine, rng)
+    volumes = {Role.DWI: image, Role.ANATOMY: labels.astype(np.float32), Role.LESION: lesion.astype(np.float32)}
+    return Scan(volumes, affine)
+
+
+def place_lesions(
+    p: Mapping[str, float], labels: Labels, affine: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Return lesions (i, j, k) of simulated shape at random places of a map's parenchyma.
+
+    Raises:
+        NoRoomError: the map has no room for a lesion of `MIN_VOXELS`.
+    """
+    voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+    least_ml = 1.5 * MIN_VOXELS * voxel_ml
+    lesions = np.zeros(labels.shape, bool)
+    for _ in range(1 + int(rng.poisson(p["lesions"] - 1))):
+        lesions |= _lesion(max(p["volume"], least_ml), least_ml, labels, affine, rng)
+    return lesions
+
+
+def _lesion(
+    ml: float, least_ml: float, labels: Labels, affine: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Return one lesion of about `ml`; a mask without room is replaced by another, a little smaller.
+
+    Raises:
+        NoRoomError: lesions of `least_ml` have no room either.
+    """
+    while True:
+        occupancy = simulate_lesions(1, rng)[0]
+        scale = (ml / volume_ml(occupancy)) ** (1 / 3)
+        mask, mask_affine = from_grid(occupancy, spacing_mm=_MASK_MM)
+        placement = Placement(scale=(scale, scale), min_voxels=MIN_VOXELS, tries=30)
+        try:
+            return inject(mask, mask_affine, labels, affine, rng, placement)
+        except NoRoomError:
+            if ml <= least_ml:
+                raise
+            ml = max(0.8 * ml, least_ml)
