@@ -12,24 +12,27 @@ What is published is drawn from public maps: a patient's own map must never be.
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from shared.device import Arithmetic
-from shared.errors import UsageError
 from shared.imaging.anatomy import CLASSES
+from shared.imaging.lesion_injection import NoRoomError
 from shared.imaging.scan import Role, Scan
 from shared.models import patch_discriminator, spade_translator, unet_translator
 from shared.models.layers import build
 from shared.models.patch_discriminator import PatchDiscriminator
 from shared.models.spade_translator import SpadeTranslator
 from shared.models.unet_translator import UnetTranslator
+from shared.phantoms.dwi import draw_parameters, simulate_dwi
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import NONE, Progress, Recipe
 from shared.recipes.settings import Schedule, Setting
@@ -39,10 +42,8 @@ from shared.recipes.wasserstein import SMOOTHED, smooth
 
 EDGE = {"small": 64, "paper": 128}  # pixels
 PHANTOMS = 40  # public ones made for pre-training
+_CLIP_NORM = 5.0  # about the median norm of a patient's gradient on small networks, pre-trained on phantoms
 _PATIENTS, _SLICES, _BATCH, _EPOCHS = 2392, 32, 8, 100  # of the paper
-
-# count, shape and seed to that many public phantoms with all roles
-PublicCases = Callable[[int, tuple[int, int, int], int], Iterator[Scan]]
 
 
 class TranslationSchedule(Schedule):
@@ -60,7 +61,7 @@ class Translation(Recipe):
 
     name = "translate-2d"
     roles = ROLES
-    simulator: ClassVar[PublicCases | None] = None
+    phase_of: ClassVar[type[TranslationPhase]] = PairedPhase
 
     schedule: TranslationSchedule
     phase: TranslationPhase
@@ -78,21 +79,25 @@ class Translation(Recipe):
                 f"{levers.pretraining_steps} steps"
             )
 
-    phase_of: ClassVar[type[TranslationPhase]] = PairedPhase
-
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> TranslationSchedule:
         """See `Recipe.defaults`."""
         if preset == "small":
             return TranslationSchedule(
-                rounds=60, steps=10, sampling_rate=0.25, clip_norm=1.0, records=8, rate=1e-3
+                rounds=60,
+                steps=10,
+                sampling_rate=0.25,
+                clip_norm=_CLIP_NORM,
+                records=4,
+                rate=1e-4 if private else 1e-3,  # pre-trained networks bear little of the noise
+                pretraining_steps=300,
             )
         steps = 100
         return TranslationSchedule(
             rounds=_EPOCHS * _PATIENTS * _SLICES // (_BATCH * steps),
             steps=steps,
             sampling_rate=_BATCH / _PATIENTS,
-            clip_norm=1.0,
+            clip_norm=_CLIP_NORM,
             records=1,
         )
 
@@ -148,9 +153,14 @@ class Translation(Recipe):
             yield Scan({Role.DWI: drawn, Role.ANATOMY: anatomy, Role.LESION: lesion}, case.affine)
 
     def _cases(self, count: int, seed: int) -> Iterator[Scan]:
-        if self.simulator is None:
-            raise UsageError("no public stroke simulator")
-        return type(self).simulator(count, (self.edge, self.edge, self.edge // 4), seed)
+        """Yield public phantoms of the network's size; a head without room for its lesion is drawn anew."""
+        rng = np.random.default_rng(seed)
+        made = 0
+        while made < count:
+            (theta,) = draw_parameters(1, rng)
+            with suppress(NoRoomError):
+                yield simulate_dwi(theta, (self.edge, self.edge, self.edge // 4), rng)
+                made += 1
 
 
 class Pix2Pix(Translation):
