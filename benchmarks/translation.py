@@ -82,7 +82,7 @@ class Bench:
             randomness=SystemRandomness(),
         )
         optimizer = PatientOptimizer(phase.optimizer(self._moved(model)), sums)
-        records = self._slices(self.patients * self.records).to(device()).unflatten(0, (self.patients, -1))
+        records = torch.split(self._slices(self.patients * self.records).to(device()), self.records)
         return lambda: optimizer.private_step(lambda index: phase.patient_loss(model, records[index], random))
 
     def _recipe(self) -> Translation:
