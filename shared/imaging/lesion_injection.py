@@ -96,15 +96,14 @@ class _Room:
     """Where in a map a lesion may be centred, and what it may cover from there."""
 
     def __init__(self, anatomy: NDArray[np.generic], affine: Matrix, options: Placement) -> None:
+        half = halves(anatomy, affine)
         self._allowed = is_parenchyma(anatomy)
-        half = halves(anatomy, affine) if options.one_half or options.side else None
-        if half is not None and options.side:
+        if options.side:
             self._allowed &= half == (-1 if options.side is Side.LEFT else 1)
         if options.artery:
             self._allowed &= territories(anatomy, affine) == options.artery
-        self._parts = np.ones(anatomy.shape, np.int8)  # a lesion stays in the part of its centre
-        if half is not None and options.one_half:
-            self._parts = np.where(hindbrain(anatomy), np.int8(0), half)
+        # a lesion stays in the part of its centre
+        self._parts = np.where(hindbrain(anatomy), 0, half) if options.one_half else np.ones_like(half)
         self._callosum = np.asarray(anatomy == CALLOSUM)
         self._centres = np.argwhere(self._allowed)
         if not len(self._centres):

@@ -54,7 +54,9 @@ def simulate_anatomy(p: Parameters, shape: Shape, rng: np.random.Generator) -> t
     labels = np.zeros(shape, np.int16)
     place = _places(p, shape, affine, rng)
     inside = head.skull([np.abs(place[0]), *place[1:]]) > -p["rim"]
-    labels[inside] = _label([axis[inside] for axis in place], p, rng)
+    # a sulcus that fills less than half of the voxels it runs through is in no voxel's label
+    width = p["sulci"] if p["sulci"] > spacing[:2].max() / 4 else 0.0
+    labels[inside] = _label([axis[inside] for axis in place], p, width, rng)
     return labels, affine
 
 
@@ -76,14 +78,15 @@ def _places(p: Parameters, shape: Shape, affine: NDArray[np.float64], rng: np.ra
     return axes
 
 
-def _label(at: Points, p: Parameters, rng: np.random.Generator) -> Labels:
+def _label(at: Points, p: Parameters, sulcus: float, rng: np.random.Generator) -> Labels:
     """Return the structure of n points inside the skull: later lines of the list lie upon earlier ones."""
     half = (np.abs(at[0]), at[1], at[2])  # pairs are mirrored; what differs between sides is the bending
     filled = head.hull(half)
-    depth = head.pial(half, filled, head.sulci(at, filled, p["folds"], p["folding"], rng), p["sulci"])
+    sulci = head.sulci(at, filled, p["folds"], p["folding"], rng) - np.float32(sulcus)
+    depth = head.pial(half, filled, sulci, p["sulci"])
     cerebrum = depth > 0
     cerebellum = np.where(filled < -1.5, head.cerebellum(half), -1.0)
-    leaves = 10.0 + 3.0 * np.sin(at[2] * 1.1 + 0.05 * half[0] ** 2 / 3)
+    leaves = 12.0 + 3.0 * np.sin(at[2] * 1.1 + 0.05 * half[0] ** 2 / 3)
     nuclei = head.nuclei(half, p["nuclei"], p["ventricles"])
     layers = [
         (cerebellum > 0, 8, 47),

@@ -20,7 +20,7 @@ from shared.phantoms.lesions import simulate_lesions
 
 LESION_RANGES: dict[str, tuple[float, float]] = {
     "lesions": (1.0, 3.0),  # expected number of lesions; at least one
-    "volume": (0.5, 200.0),  # of a lesion, millilitres; never below what `MIN_VOXELS` voxels hold
+    "volume": (0.5, 200.0),  # of the largest, millilitres; never below what `MIN_VOXELS` voxels hold
 }
 RANGES = anatomy.RANGES | LESION_RANGES | diffusion.RANGES
 NAMES = tuple(RANGES)
@@ -28,6 +28,7 @@ LOG_LOW, LOG_HIGH = np.log(np.array(list(RANGES.values()))).T
 MIN_VOXELS = 20  # a smaller lesion is drawn again (Platscher et al., 2020, section 2.3)
 
 _MASK_MM = 2.0  # voxel edge of lesion masks before they are placed
+_MASKS = 10  # lesion masks tried before there is no room
 
 
 def draw_parameters(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -63,29 +64,34 @@ def place_lesions(
         NoRoomError: the map has no room for a lesion of `MIN_VOXELS`.
     """
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
-    least_ml = 1.5 * MIN_VOXELS * voxel_ml
+    safe_ml = 3 * MIN_VOXELS * voxel_ml  # a lesion of few voxels loses some to them
     lesions = np.zeros(labels.shape, bool)
-    for _ in range(1 + int(rng.poisson(p["lesions"] - 1))):
-        lesions |= _lesion(max(p["volume"], least_ml), least_ml, labels, affine, rng)
+    for number in range(1 + int(rng.poisson(p["lesions"] - 1))):
+        ml = p["volume"] * (rng.uniform(0.02, 0.5) if number else 1.0)  # emboli beside a main lesion are smaller
+        lesions |= _lesion(max(ml, 0.5 * safe_ml), safe_ml, labels, affine, rng)
     return lesions
 
 
 def _lesion(
-    ml: float, least_ml: float, labels: Labels, affine: NDArray[np.float64], rng: np.random.Generator
+    ml: float,
+    safe_ml: float,
+    labels: Labels,
+    affine: NDArray[np.float64],
+    rng: np.random.Generator,
+    masks: int = _MASKS,
 ) -> NDArray[np.bool_]:
-    """Return one lesion of about `ml`; a mask without room is replaced by another, a little smaller.
+    """Return one lesion of about `ml`; instead of a mask without room another is taken, nearer to `safe_ml`.
 
     Raises:
-        NoRoomError: lesions of `least_ml` have no room either.
+        NoRoomError: none of `masks` masks had room.
     """
-    while True:
-        occupancy = simulate_lesions(1, rng)[0]
-        scale = (ml / volume_ml(occupancy)) ** (1 / 3)
-        mask, mask_affine = from_grid(occupancy, spacing_mm=_MASK_MM)
-        placement = Placement(scale=(scale, scale), min_voxels=MIN_VOXELS, tries=30)
-        try:
-            return inject(mask, mask_affine, labels, affine, rng, placement)
-        except NoRoomError:
-            if ml <= least_ml:
-                raise
-            ml = max(0.8 * ml, least_ml)
+    occupancy = simulate_lesions(1, rng)[0]
+    scale = (ml / volume_ml(occupancy)) ** (1 / 3)
+    mask, mask_affine = from_grid(occupancy, spacing_mm=_MASK_MM)
+    placement = Placement(scale=(scale, scale), min_voxels=MIN_VOXELS, tries=30)
+    try:
+        return inject(mask, mask_affine, labels, affine, rng, placement)
+    except NoRoomError:
+        if masks == 1:
+            raise
+    return _lesion((ml * safe_ml) ** 0.5, safe_ml, labels, affine, rng, masks - 1)

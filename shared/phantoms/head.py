@@ -54,12 +54,19 @@ def middle(at: Points) -> Depth:
 
 
 def pial(at: Points, filled: Depth, sulci: Depth, half_width: float) -> Depth:
-    """Return the depth below the folded surface: `filled` is the hull's, `sulci` the distance to a sulcus."""
+    """Return the depth below the folded surface.
+
+    Args:
+        at: the points.
+        filled: depth in the hull.
+        sulci: distance to the nearest sulcus.
+        half_width: half the width of a sulcus, which the clefts between lobes exceed.
+    """
     x, y, z = at
     core = ellipsoid((y, z), (-5, 5), (39, 29))  # where the hemispheres are joined, seen from the side
     between = np.maximum(x - np.float32(0.6 + half_width), core)
     lateral = _lateral_sulcus(at) - np.float32(0.5 + 1.5 * half_width)
-    folded = np.minimum.reduce([filled, between, lateral, sulci - np.float32(half_width)])
+    folded = np.minimum.reduce([filled, between, lateral, sulci])
     return np.asarray(np.maximum(folded, np.minimum(filled, middle(at))))
 
 
@@ -145,16 +152,16 @@ def nuclei(at: Points, growth: float, widening: float) -> dict[str, Depth]:
     push = 3.0 * (widening - 1)
     slanted = (x + np.float32(0.15) * y, y, z)
     bodies: dict[str, tuple[Points, Triple, Triple]] = {
-        "thalamus": (at, (11.5 + 0.5 * push, -19, 6), (9.5, 14, 9.5)),
-        "putamen": (slanted, (25.5 + 0.3 * push, 1, 1), (5.5, 17, 10.5)),
-        "pallidum": (slanted, (18.5 + 0.3 * push, -4, -1), (4.2, 9, 7)),
-        "amygdala": (at, (23, -3, -19), (7, 7, 7)),
+        "thalamus": (at, (11.5 + 0.5 * push, -19, 6), (10.5, 15, 10.5)),
+        "putamen": (slanted, (25.5 + 0.3 * push, 1, 1), (6, 18, 11)),
+        "pallidum": (slanted, (18.5 + 0.3 * push, -4, -1), (4.8, 10, 8)),
+        "amygdala": (at, (23, -3, -19), (8, 8, 8)),
     }
     found = {
         name: ellipsoid(p, c, (r[0] * growth, r[1] * growth, r[2] * growth)) for name, (p, c, r) in bodies.items()
     }
-    tail = [(13, 17, 1, 6), (15, 5, 11, 4.5), (17.5, -12, 19, 3), (20.5, -27, 18, 2.2)]
+    tail = [(13, 17, 1, 6.5), (15, 5, 11, 5), (17.5, -12, 19, 3.3), (20.5, -27, 18, 2.4)]
     found["caudate"] = tube(at, [(x + 1.6 * push, y, z, r * growth) for x, y, z, r in tail])
-    body = [(25, -10, -20, 5.2), (30, -24, -12, 4.8), (26, -38, -2, 3.2)]
+    body = [(26, -11, -19, 6.8), (31, -24, -11, 6.2), (27, -38, -2, 4.5)]
     found["hippocampus"] = tube(at, [(x, y, z, r * growth) for x, y, z, r in body])
     return found
