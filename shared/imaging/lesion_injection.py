@@ -8,6 +8,7 @@ and mask together by `shared.imaging.anatomy.one_hot`.
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,12 +70,12 @@ def inject(
     Raises:
         NoRoomError: no try left enough of the lesion.
         UsageError: the mask is empty or not 3D, or an option is out of range.
-        CohortError: the map has an unknown label, or no parenchyma where the lesion may lie.
+        CohortError: the map has an unknown label, or too little parenchyma where the lesion may lie.
     """
     options = placement or Placement()
     _check(options, mask)
     room = _Room(anatomy, affine, options)
-    lesion = np.asarray(mask, np.float32) > 0.5
+    lesion = _trimmed(np.asarray(mask, np.float32) > 0.5)
     best, of = 0, 1
     for _ in range(options.tries):
         centre = room.draw(rng)
@@ -106,10 +107,9 @@ class _Room:
         self._parts = np.where(hindbrain(anatomy), 0, half) if options.one_half else np.ones_like(half)
         self._callosum = np.asarray(anatomy == CALLOSUM)
         self._centres = np.argwhere(self._allowed)
-        if not len(self._centres):
-            raise CohortError(
-                "the anatomical map has no parenchyma where the lesion may lie; check map and placement"
-            )
+        if len(self._centres) < max(options.min_voxels, 1):
+            msg = f"{len(self._centres)} voxels of parenchyma where the lesion may lie, and {options.min_voxels}"
+            raise CohortError(f"the anatomical map has {msg} are needed; check map and placement")
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
         """Return a voxel (3,), all that are allowed alike."""
@@ -131,16 +131,22 @@ def _change(options: Placement, rng: np.random.Generator) -> Matrix:
     return np.asarray(turn @ shear * flips * math.exp(rng.uniform(*np.log(options.scale))))
 
 
+def _trimmed(lesion: Mask) -> Mask:
+    """Return the smallest box of the mask that holds the lesion and one voxel around it."""
+    places = np.argwhere(lesion)
+    box = tuple(slice(a, b) for a, b in zip(places.min(axis=0), places.max(axis=0) + 1, strict=True))
+    return np.pad(lesion[box], 1)
+
+
 def _rasterised(lesion: Mask, to_map: Matrix, centre: NDArray[np.intp]) -> tuple[NDArray[np.intp], Mask]:
     """Return the first voxel (3,) of a box of the map, which may lie outside it, and the lesion in that box.
 
     `to_map` (3, 3) takes steps of the mask's voxels to steps of the map's; the lesion's centre of mass goes to
     `centre` (3,). A voxel of the map is sampled at as many places as the mask has voxels along it.
     """
-    places = np.argwhere(lesion)
-    middle = places.mean(axis=0)
-    corners = np.stack(np.meshgrid(*zip(places.min(axis=0) - 1, places.max(axis=0) + 1, strict=True)), axis=-1)
-    reach = (corners.reshape(-1, 3) - middle) @ to_map.T + centre
+    middle = np.array(ndimage.center_of_mass(lesion))
+    corners = np.array(list(product(*((0, edge - 1) for edge in lesion.shape))))
+    reach = (corners - middle) @ to_map.T + centre
     low = np.floor(reach.min(axis=0)).astype(np.intp)
     edges = np.ceil(reach.max(axis=0)).astype(np.intp) + 1 - low
     back = np.linalg.inv(to_map)

@@ -32,7 +32,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "bias": (0.02, 0.35),  # amplitude of the coil's shading
     "pileup": (0.05, 1.2),  # brightness gained beside air at the skull base
     "shine": (0.03, 0.4),  # brightness of patches that are no lesion
-    "blur": (0.2, 0.9),  # point spread in-plane, standard deviation in voxels
+    "blur": (0.35, 1.1),  # point spread in-plane, standard deviation in voxels
     "noise": (0.01, 0.12),  # Rician noise
 }
 

@@ -45,7 +45,8 @@ def simulate_dwi(theta: NDArray[np.float64], shape: Shape, rng: np.random.Genera
         rng: draws everything else.
 
     Raises:
-        NoRoomError: the voxels are too few for a lesion of `MIN_VOXELS`.
+        NoRoomError: no lesion had room; the voxels are too coarse.
+        CohortError: all of the brain has less than `MIN_VOXELS`.
     """
     p = dict(zip(NAMES, theta.tolist(), strict=True))
     labels, affine = simulate_anatomy(p, shape, rng)
@@ -61,7 +62,8 @@ def place_lesions(
     """Return lesions (i, j, k) of simulated shape at random places of a map's parenchyma.
 
     Raises:
-        NoRoomError: the map has no room for a lesion of `MIN_VOXELS`.
+        NoRoomError: no lesion had room.
+        CohortError: the map has an unknown label, or less parenchyma than `MIN_VOXELS`.
     """
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
     safe_ml = 3 * MIN_VOXELS * voxel_ml  # a lesion of few voxels loses some to them
@@ -88,7 +90,7 @@ def _lesion(
     occupancy = simulate_lesions(1, rng)[0]
     scale = (ml / volume_ml(occupancy)) ** (1 / 3)
     mask, mask_affine = from_grid(occupancy, spacing_mm=_MASK_MM)
-    placement = Placement(scale=(scale, scale), min_voxels=MIN_VOXELS, tries=30)
+    placement = Placement(scale=(scale, scale), min_voxels=MIN_VOXELS, tries=10)
     try:
         return inject(mask, mask_affine, labels, affine, rng, placement)
     except NoRoomError:

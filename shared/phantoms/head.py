@@ -84,8 +84,8 @@ def _lateral_sulcus(at: Points) -> Depth:
 def sulci(at: Points, filled: Depth, folds: float, folding: float, rng: np.random.Generator) -> Depth:
     """Return the distance to the nearest sulcus, for signed x.
 
-    Sulci are where noise is zero on the surface of a hemisphere, carried inwards along rays to its middle;
-    `folds` is the distance over which the noise varies, `folding` how deep they go.
+    Sulci are where noise is zero on the surface of a hemisphere, carried inwards along winding rays to its
+    middle; `folds` is the distance over which the noise varies, `folding` how deep they go.
     """
     x, y, z = at
     beside = np.where(x > 0, x - 24, x + 24)
@@ -95,6 +95,7 @@ def sulci(at: Points, filled: Depth, folds: float, folding: float, rng: np.rando
     noise = smooth_field((edge, edge, edge), _CELLS, rng)
     slope = np.sqrt(sum(g * g for g in np.gradient(noise)))
     where = np.stack([beside / ray, (y + 17) / ray, (z - 12) / ray]) * (_SURFACE_MM / cell) + edge / 2
+    where += rng.uniform(0, 3.5, (3, 1)) / cell * np.sin(ray / rng.uniform(4, 7) + rng.uniform(0, 6.3, (3, 1)))
     level, steepness = (ndimage.map_coordinates(f, where, order=1, mode="nearest") for f in (noise, slope))
     distance = (
         cell * np.abs(level) / np.maximum(steepness, 0.3 * slope.mean()) * np.minimum(ray / _SURFACE_MM, 1.2)

@@ -159,7 +159,7 @@ def test_a_lesion_without_room_says_what_was_left_and_what_to_do() -> None:
 
 def test_a_map_without_the_territory_is_refused() -> None:
     anatomy, affine = head()
-    with pytest.raises(CohortError, match="no parenchyma where"):
+    with pytest.raises(CohortError, match="has 0 voxels of parenchyma where"):
         inject(
             ball(9),
             MASK_AFFINE,

@@ -14,7 +14,16 @@ from shared.imaging.scan import Role
 from shared.phantoms import anatomy, diffusion
 from shared.phantoms.anatomy import simulate_anatomy
 from shared.phantoms.diffusion import draw_image
-from shared.phantoms.dwi import LOG_HIGH, LOG_LOW, MIN_VOXELS, NAMES, RANGES, draw_parameters, simulate_dwi
+from shared.phantoms.dwi import (
+    LOG_HIGH,
+    LOG_LOW,
+    MIN_VOXELS,
+    NAMES,
+    RANGES,
+    draw_parameters,
+    place_lesions,
+    simulate_dwi,
+)
 
 SMALL = (32, 32, 8)
 MEDIUM = (64, 64, 16)
@@ -96,7 +105,7 @@ def test_the_field_of_view_does_not_depend_on_the_voxels(shape: tuple[int, int, 
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=seeds)
 def test_any_draw_is_a_whole_session(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -124,7 +133,7 @@ def test_draws_lie_in_their_ranges_and_the_seed_decides() -> None:
 
 @pytest.mark.parametrize("contrast", [1.5, 3.5])
 def test_a_lesion_is_contrast_times_as_bright_as_brain_and_fluid_is_dark(contrast: float) -> None:
-    p = textbook() | {"contrast": contrast, "lesions": 1.0, "volume": 60.0, "mottle": 1e-3, "blur": 0.2}
+    p = textbook() | {"contrast": contrast, "lesions": 1.0, "volume": 60.0, "mottle": 1e-3, "blur": 0.1}
     p |= {"shine": 1e-3, "pileup": 1e-3, "gain": 100.0}
     scan = simulate_dwi(vector(p), MEDIUM, np.random.default_rng(0))
     image, labels, lesion = (scan.volumes[r] for r in (Role.DWI, Role.ANATOMY, Role.LESION))
@@ -156,9 +165,16 @@ def test_a_map_with_a_foreign_label_gives_no_image() -> None:
         draw_image(textbook(), np.full(SMALL, 5), np.zeros(SMALL), np.eye(4), np.random.default_rng(0))
 
 
-def test_voxels_too_few_for_a_lesion_are_an_error_and_no_endless_search() -> None:
-    with pytest.raises(NoRoomError, match="no room"):
-        simulate_dwi(vector(textbook()), (6, 6, 4), np.random.default_rng(0))
+def test_a_map_too_small_for_a_lesion_is_an_error_and_no_endless_search() -> None:
+    labels = np.zeros((12, 12, 12), np.int16)
+    labels[4:7, 5:8, 5:8] = 2  # 27 voxels
+    with pytest.raises(NoRoomError, match=r"at best .* 20 and 50% are needed"):
+        place_lesions(
+            textbook() | {"lesions": 1.0}, labels, np.diag([2.0, 2.0, 2.0, 1.0]), np.random.default_rng(0)
+        )
+    labels[4] = 0
+    with pytest.raises(CohortError, match="18 voxels of parenchyma"):
+        place_lesions(textbook(), labels, np.diag([2.0, 2.0, 2.0, 1.0]), np.random.default_rng(0))
 
 
 def test_no_parameter_is_in_two_tables() -> None:
