@@ -19,7 +19,7 @@ import numpy as np
 
 from shared.errors import CohortError
 from shared.imaging import nifti
-from shared.imaging.scan import Role, Scan
+from shared.imaging.scan import Role, Scan, Volume
 
 TABLE = "cohort.csv"
 COLUMNS = {
@@ -97,9 +97,17 @@ def read_session(session: Session) -> Scan:
         if not np.allclose(affine, other_affine, atol=_AFFINE_TOLERANCE_MM):
             msg = f"its affine differs from that of {session[first].name}"
             raise CohortError(f"{session[role]}: {msg}; the images are not aligned, register or re-export them")
-        if role.is_label and role is not Role.ANATOMY and not np.isin(other, (0.0, 1.0)).all():
-            raise CohortError(f"{session[role]}: a mask must hold only 0 and 1; binarise it")
+        _check_labels(session[role], role, other)
     return Scan({role: volume for role, (volume, _) in read.items()}, affine)
+
+
+def _check_labels(path: Path, role: Role, voxels: Volume) -> None:
+    """Refuse a mask that is not of 0 and 1, and a map that is not of whole numbers from 0."""
+    if role.is_mask and not np.isin(voxels, (0.0, 1.0)).all():
+        raise CohortError(f"{path}: a mask must hold only 0 and 1; binarise it")
+    if role.is_label and ((voxels < 0) | (voxels != np.rint(voxels))).any():
+        msg = "a label map must hold whole numbers from 0"
+        raise CohortError(f"{path}: {msg}; resample it by nearest neighbour, not by interpolation")
 
 
 def _from_folders(folder: Path) -> dict[tuple[str, str], dict[Role, Path]]:

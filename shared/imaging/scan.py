@@ -28,6 +28,11 @@ class Role(StrEnum):
         """Whether the voxels are labels rather than intensities."""
         return self.value.startswith("label-")
 
+    @property
+    def is_mask(self) -> bool:
+        """Whether the voxels are labels that can only be 0 or 1."""
+        return self.value.endswith("_mask")
+
 
 @dataclass(frozen=True)
 class Scan:
