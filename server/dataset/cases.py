@@ -92,7 +92,7 @@ def _write_case(folder: Path, name: str, scan: Scan, description: str) -> Case:
         stored = voxels.astype(np.uint8 if role.is_label else np.float32)
         nifti.write(folder / files[role], stored, scan.affine, description)
         if role.is_label:
-            label_voxels[role] = int((stored > 0).sum())
+            label_voxels[role] = int((voxels > 0).sum())
     return Case(name, files, scan.shape, scan.spacing, label_voxels)
 
 

@@ -38,7 +38,7 @@ from shared.recipes.base import NONE, Progress, Recipe
 from shared.recipes.settings import Schedule, Setting
 from shared.recipes.slice_records import ROLES, SliceRecords, records
 from shared.recipes.translation import CyclePhase, PairedPhase, TranslationPhase, translate
-from shared.recipes.wasserstein import SMOOTHED, smooth
+from shared.recipes.wasserstein import SMOOTHED, MakeOptimizer, smooth
 
 EDGE = {"small": 64, "paper": 128}  # pixels
 PHANTOMS = 40  # public ones made for pre-training
@@ -53,6 +53,7 @@ class TranslationSchedule(Schedule):
     momentum: float = Field(default=0.5, ge=0, lt=1)  # Adam's β₁
     reconstruction: float = Field(default=10.0, ge=0)  # λ, of the distance to a patient's image, or of cycles
     pretraining_steps: int = Field(default=0, ge=0)  # on public phantoms
+    pretraining_rate: float = Field(default=1e-3, gt=0)  # of Adam
     pretraining_batch: int = Field(default=8, ge=1)  # slices
 
 
@@ -70,9 +71,7 @@ class Translation(Recipe):
         super().__init__(preset, private=private, settings=settings)
         levers = self.schedule
         self.edge = EDGE[preset]
-        self.phase = self.phase_of(
-            levers.reconstruction, partial(Adam, lr=levers.rate, betas=(levers.momentum, 0.999))
-        )
+        self.phase = self.phase_of(levers.reconstruction, self._adam(levers.rate))
         if self.pretrains:
             self.pretraining = (
                 f"all networks on {PHANTOMS} phantoms of the public stroke simulator, "
@@ -127,7 +126,8 @@ class Translation(Recipe):
         pool = records(list(self._cases(PHANTOMS, derive_seed(seed, "phantoms"))), self.edge)
         random = torch.Generator().manual_seed(derive_seed(seed, "steps"))
         arithmetic = Arithmetic(next(model.parameters()).device, self.schedule.mixed_precision)
-        optimizer = self.phase.optimizer([p for name in self.phase.moves for p in model[name].parameters()])
+        moved = [p for name in self.phase.moves for p in model[name].parameters()]
+        optimizer = self._adam(self.schedule.pretraining_rate)(moved)
 
         def loss() -> Tensor:
             drawn = pool.draw(self.schedule.pretraining_batch, random).to(arithmetic.where)
@@ -151,6 +151,9 @@ class Translation(Recipe):
             anatomy, lesion = case.volumes[Role.ANATOMY], case.volumes[Role.LESION]
             drawn = translate(model[SMOOTHED], anatomy, lesion, self.edge, derive_seed(seed, "slices", number))
             yield Scan({Role.DWI: drawn, Role.ANATOMY: anatomy, Role.LESION: lesion}, case.affine)
+
+    def _adam(self, rate: float) -> MakeOptimizer:
+        return partial(Adam, lr=rate, betas=(self.schedule.momentum, 0.999))
 
     def _cases(self, count: int, seed: int) -> Iterator[Scan]:
         """Yield public phantoms of the network's size; a head without room for its lesion is drawn anew."""
