@@ -11,6 +11,7 @@ from shared.imaging.scan import Role
 
 LESION_MM = np.diag([4.0, 4.0, 4.0, 1.0])
 VESSEL_MM = np.diag([0.6, 0.6, 0.8, 1.0])
+STROKE_MM = np.diag([6.0, 6.0, 20.0, 1.0])
 
 # What a simulated site allows: any noise, any cost up to the cap.
 SIMULATION_POLICY = (
@@ -59,10 +60,27 @@ def add_vessel_patient(site: Path, patient: str, seed: int, session: str = "") -
         nifti.write(file_of(site, patient, role, session), voxels, VESSEL_MM)
 
 
+def add_stroke_patient(site: Path, patient: str, seed: int, session: str = "") -> None:
+    """Write a diffusion-weighted image, anatomy and lesion of 32 x 28 x 6 voxels of 6 x 6 x 20 mm."""
+    rng = np.random.default_rng(seed)
+    shape = (32, 28, 6)
+    i, j, k = np.indices(shape, dtype=np.float64)
+    radius = np.hypot((i - 15.5) / rng.uniform(10, 14), (j - 13.5) / rng.uniform(10, 12)) + (k == 0)
+    anatomy = np.select([radius < 0.3, radius < 0.8, radius < 1.0], [4.0, 2.0, 3.0], 0.0)
+    anatomy[(i > 15) & (anatomy > 0)] += 39  # the right half's numbers
+    place = rng.uniform(-0.4, 0.4, 2) * 12 + (15.5, 13.5)
+    lesion = (np.hypot(i - place[0], j - place[1]) < 3) & (k > 2) & (radius < 1)
+    bright = np.select([lesion, anatomy % 39 == 4, anatomy > 0], [300.0, 60.0, 120.0], 5.0)
+    dwi = bright + 8 * rng.standard_normal(shape)
+    for role, voxels in {Role.DWI: dwi, Role.ANATOMY: anatomy, Role.LESION: lesion}.items():
+        nifti.write(file_of(site, patient, role, session), voxels.astype(np.float32), STROKE_MM)
+
+
 # What can be written, by the roles its sessions have; a recipe that needs others needs a line here.
 WRITERS: Mapping[frozenset[Role], Callable[..., object]] = {
     frozenset({Role.LESION}): add_lesion_patient,
     frozenset({Role.ANGIO, Role.VESSELS, Role.BRAIN}): add_vessel_patient,
+    frozenset({Role.DWI, Role.ANATOMY, Role.LESION}): add_stroke_patient,
 }
 
 

@@ -20,6 +20,8 @@ _MEANING = {
     Role.VESSELS: "1 where the generator drew an artery, 0 elsewhere",
     Role.BRAIN: "1 inside the brain, 0 elsewhere",
     Role.LESION: "1 inside a stroke lesion, 0 elsewhere",
+    Role.DWI: "synthetic diffusion-weighted image; 0 to 1, in units of its 99.5th percentile",
+    Role.ANATOMY: "structures by FreeSurfer number, 0 outside the brain; of a public phantom, not of a patient",
 }
 
 

@@ -42,8 +42,8 @@ def write_cases(folder: Path, scans: Iterable[Scan], *, prefix: str, description
     """Write every scan as sub-PREFIXnnnn, one at a time, and a contact sheet of the first few.
 
     Raises:
-        PublicationRefused: there is no case, or one has voxels that are not finite, labels other than 0 and
-            1, or volumes of different shapes.
+        PublicationRefused: there is no case, or one has voxels that are not finite, masks of other values
+            than 0 and 1, labels above 255, or volumes of different shapes.
     """
     cases, shown = [], []
     for number, scan in enumerate(scans, start=1):
@@ -92,7 +92,7 @@ def _write_case(folder: Path, name: str, scan: Scan, description: str) -> Case:
         stored = voxels.astype(np.uint8 if role.is_label else np.float32)
         nifti.write(folder / files[role], stored, scan.affine, description)
         if role.is_label:
-            label_voxels[role] = int(stored.sum())
+            label_voxels[role] = int((voxels > 0).sum())
     return Case(name, files, scan.shape, scan.spacing, label_voxels)
 
 
@@ -104,8 +104,10 @@ def _check_volume(name: str, role: Role, scan: Scan) -> None:
         )
     if not np.isfinite(voxels).all():
         raise PublicationRefused(f"{name}, {role.value}: voxels are not finite; the generator is broken")
-    if role.is_label and not np.isin(voxels, (0, 1)).all():
+    if role.is_mask and not np.isin(voxels, (0, 1)).all():
         raise PublicationRefused(f"{name}, {role.value}: a label is neither 0 nor 1; threshold it first")
+    if role.is_label and not np.isin(voxels, range(256)).all():
+        raise PublicationRefused(f"{name}, {role.value}: a label is no whole number from 0 to 255; map it first")
 
 
 def _pair(scan: Scan) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:

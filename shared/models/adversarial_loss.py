@@ -1,4 +1,4 @@
-"""What critic and generator are told of the critic's scores: Wasserstein, or logistic with smoothed targets."""
+"""What critic and generator are told of the critic's scores: Wasserstein's, logistic, or least squares."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,7 +11,7 @@ REAL_TARGETS, FAKE_TARGETS = (0.7, 1.2), (0.0, 0.3)  # label smoothing of Kossen
 
 
 class AdversarialLoss(Protocol):
-    """Losses over scores (b,), each a scalar to be minimised; `generator` draws what is random in them."""
+    """Losses over a batch's scores, each a scalar to be minimised; `generator` draws what is random in them."""
 
     def real(self, scores: Tensor, generator: torch.Generator) -> Tensor:
         """Return the critic's loss on real records."""
@@ -45,9 +45,28 @@ class Wasserstein:
 WASSERSTEIN = Wasserstein()
 
 
+class LeastSquares:
+    """Scores towards 1 for real, 0 for fake (Mao et al., 2017); nothing random."""
+
+    def real(self, scores: Tensor, generator: torch.Generator) -> Tensor:
+        """See `AdversarialLoss.real`."""
+        return (scores - 1).square().mean()
+
+    def fake(self, scores: Tensor, generator: torch.Generator) -> Tensor:
+        """See `AdversarialLoss.fake`."""
+        return scores.square().mean()
+
+    def deceive(self, scores: Tensor) -> Tensor:
+        """See `AdversarialLoss.deceive`."""
+        return (scores - 1).square().mean()
+
+
+LEAST_SQUARES = LeastSquares()
+
+
 @dataclass(frozen=True)
 class Logistic:
-    """Cross entropy of scores as logits (Goodfellow et al., 2014), with smoothed targets.
+    """Cross entropy of scores (b,) as logits (Goodfellow et al., 2014), with smoothed targets.
 
     A target above 1, as the 2021 code draws two times in five, is a loss without a lower bound: that record's
     logit is driven up for ever. Targets are cut at 1 unless `above_one` asks for them as they were.

@@ -128,7 +128,7 @@ def move_generator(
 
     for _ in range(steps):
         arithmetic.descend(optimizer, loss)
-        _smooth(model)
+        smooth(model)
 
 
 def pretrain(
@@ -173,15 +173,15 @@ def generate(model: nn.ModuleDict, count: int, generator: torch.Generator, netwo
     return drawing.draw(count, generator).float()
 
 
-def _arithmetic(model: nn.ModuleDict, objective: Objective) -> Arithmetic:
-    return Arithmetic(next(model.parameters()).device, objective.mixed_precision)
-
-
-def _smooth(model: nn.ModuleDict) -> None:
-    """Follow the generator slowly: single steps of a Wasserstein generator swing."""
+def smooth(model: nn.ModuleDict, steps: int = 1) -> None:
+    """Let the running average follow the generator, which has made so many steps: single ones swing."""
     with torch.no_grad():
         for slow, now in zip(model[SMOOTHED].parameters(), model["generator"].parameters(), strict=True):
-            slow.lerp_(now, 1 - DECAY)
+            slow.lerp_(now, 1 - DECAY**steps)
+
+
+def _arithmetic(model: nn.ModuleDict, objective: Objective) -> Arithmetic:
+    return Arithmetic(next(model.parameters()).device, objective.mixed_precision)
 
 
 class _Drawing(Protocol):

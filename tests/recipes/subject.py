@@ -32,7 +32,7 @@ from tests.cohorts import site_for
 
 PATIENTS = 4
 SITE = "east"
-TWO_MOVED = "vessels-2d dcgan as_published=true"  # no recipe moves two networks at the sites by default
+TWO_MOVED = "vessels-2d dcgan as_published=true"  # a critic's phase that moves two networks
 RECIPES = [f"{name} {variant}" for name, variants in catalogue().items() for variant in variants] + [TWO_MOVED]
 
 Draw = Callable[[int], NDArray[np.bool_]]  # number of units -> which are drawn

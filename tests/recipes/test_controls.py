@@ -264,6 +264,7 @@ RELEASE, PATCH, JOINT, FREE_FAKES = (
 )
 PATIENTWISE = (JOINT, FREE_FAKES, TWO_MOVED)
 ALL = (RELEASE, PATCH, JOINT, TWO_MOVED)  # one of each kind of phase
+MOVES_TWO = (TWO_MOVED, "translate-2d pix2pix", "translate-2d cyclegan")  # networks, or more, at the sites
 CRITICS = (PATCH, JOINT, FREE_FAKES)  # whose free half is `CriticPhase`'s own
 CONTROLS: tuple[tuple[Break, Guarantee, tuple[str, ...]], ...] = (
     (half_the_noise, guarantees.a_step_releases_the_declared_noise, ALL),
@@ -283,8 +284,8 @@ CONTROLS: tuple[tuple[Break, Guarantee, tuple[str, ...]], ...] = (
     (a_metric_in_the_body, taint.a_silenced_site_sends_the_same_bytes_whatever_its_patients, ALL),
     (sessions_in_a_signed_statement, taint.a_silenced_site_sends_the_same_bytes_whatever_its_patients, ALL),
     (the_free_half_reads_patients, taint.a_silenced_site_sends_the_same_bytes_whatever_its_patients, CRITICS),
-    (each_network_clipped_apart, guarantees.one_unit_moves_the_sum_by_at_most_the_clip_norm, (TWO_MOVED,)),
-    (noise_on_the_last_network_alone, guarantees.a_step_releases_the_declared_noise, (TWO_MOVED,)),
+    (each_network_clipped_apart, guarantees.one_unit_moves_the_sum_by_at_most_the_clip_norm, MOVES_TWO),
+    (noise_on_the_last_network_alone, guarantees.a_step_releases_the_declared_noise, MOVES_TWO),
     (
         features_matched_without_noise,
         taint.a_silenced_site_sends_the_same_bytes_whatever_its_patients,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from server.dataset import publication
+from server.dataset.cases import check_cases, write_cases
 from server.dataset.publication import publish, write_unsafe_samples
 from server.dataset.seal import NAMESPACE, SIGNATURE, SIGNERS, SUMS, sealed_by
 from server.run.folder import RunFolder
@@ -49,6 +50,18 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_an_anatomical_map_is_published_with_its_numbers_and_no_other_label_above_255(tmp_path: Path) -> None:
+    anatomy = np.array([0, 2, 41, 192], np.float32).reshape(2, 2, 1)
+    volumes = {Role.DWI: anatomy / 200, Role.ANATOMY: anatomy, Role.LESION: (anatomy == 41).astype(np.float32)}
+    (case,) = write_cases(tmp_path, [Scan(volumes, AFFINE)], prefix="syn", description="")
+    check_cases(tmp_path, [case])
+    assert case.label_voxels == {Role.ANATOMY: 3, Role.LESION: 1}
+    assert np.array_equal(nib.load(tmp_path / case.files[Role.ANATOMY]).get_fdata(), anatomy)
+    volumes[Role.ANATOMY] = anatomy + 100
+    with pytest.raises(PublicationRefused, match="whole number from 0 to 255"):
+        write_cases(tmp_path, [Scan(volumes, AFFINE)], prefix="syn", description="")
 
 
 def test_cases_are_written_as_they_were_drawn(dataset: Path) -> None:

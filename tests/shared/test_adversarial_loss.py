@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from shared.models.adversarial_loss import WASSERSTEIN, Logistic
+from shared.models.adversarial_loss import LEAST_SQUARES, WASSERSTEIN, Logistic
 from shared.models.gradient_penalty import gradient_penalty
 
 
@@ -18,6 +18,13 @@ def test_wasserstein_losses_are_mean_scores() -> None:
     assert float(WASSERSTEIN.real(scores, rng())) == -2.5
     assert float(WASSERSTEIN.fake(scores, rng())) == 2.5
     assert float(WASSERSTEIN.deceive(scores)) == -2.5
+
+
+def test_least_squares_are_least_at_1_for_real_and_0_for_fake() -> None:
+    scores = torch.tensor([[1.0, 3.0]])
+    assert float(LEAST_SQUARES.real(scores, rng())) == 2.0
+    assert float(LEAST_SQUARES.fake(scores, rng())) == 5.0
+    assert float(LEAST_SQUARES.deceive(scores)) == 2.0
 
 
 def test_the_logistic_generator_wants_to_be_taken_for_real() -> None:
