@@ -6,7 +6,7 @@ wide they are. So patches are drawn and some are turned down, the rarer kinds am
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,10 @@ class FittedSimulator:
     covariance: NDArray[np.float64]  # (p, p)
     slope: Vector  # (STATISTICS_DIM,), of the log weight in a patch's counts
     ceiling: float  # log weight from which on a patch is kept in any case
+
+    def keeping_all(self) -> "FittedSimulator":
+        """Return the simulator that turns no patch down."""
+        return replace(self, slope=np.zeros_like(self.slope), ceiling=0.0)
 
     def draw(self, n: int, rng: np.random.Generator) -> Thetas:
         """Return (n, p) parameters within the simulator's ranges, a share of them from the public prior."""

@@ -27,6 +27,12 @@ from shared.recipes.vessels_2d_wgan import build, drawn, objective
 from shared.recipes.wasserstein import pretrain
 
 
+class CalibratedSchedule(ReleaseSchedule):
+    """Levers beside the schedule of the release."""
+
+    choosing: bool = True  # keep, of the patches drawn, those that the released histograms call likely
+
+
 class StatisticsPhase(ReleasePhase):
     """Every patient's statistics, once."""
 
@@ -81,6 +87,8 @@ class VesselsCalibrated(Recipe):
     roles = ROLES
     sources = ("simulator", "generator")
 
+    schedule: CalibratedSchedule
+
     def __init__(self, preset: str, *, private: bool, settings: Mapping[str, Setting] = NONE) -> None:
         super().__init__(preset, private=private, settings=settings)
         self.phase = StatisticsPhase()
@@ -88,9 +96,9 @@ class VesselsCalibrated(Recipe):
         self.pretraining = "the public vessel simulator, which the released statistics then calibrate"
 
     @classmethod
-    def defaults(cls, preset: str, *, private: bool) -> ReleaseSchedule:
+    def defaults(cls, preset: str, *, private: bool) -> CalibratedSchedule:
         """See `Recipe.defaults`."""
-        return ReleaseSchedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=STATISTICS_CLIP)
+        return CalibratedSchedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=STATISTICS_CLIP)
 
     def records(self, scans: Sequence[Scan], seed: int) -> VesselRecords:
         """See `Recipe.records`."""
@@ -128,6 +136,8 @@ class VesselsCalibrated(Recipe):
             EDGE[self.preset],
             lambda done: progress("calibration", int(100 * done), 100),
         )
+        if not self.schedule.choosing:
+            fitted = fitted.keeping_all()
         released.keep(fitted)
         self._train_generator(model, fitted, seed, progress)
 
