@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from shared.imaging.vessel_statistics import histograms, released_shares, totals, vessel_statistics
 from shared.phantoms.emulator import Emulator
-from shared.phantoms.fitted_simulator import FittedSimulator, draw_near, patch_counts
+from shared.phantoms.fitted_simulator import OF_ONE_PHANTOM, FittedSimulator, draw_near, patch_counts
 from shared.phantoms.tilting import nearest, tilt
-from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, PATCHES_PER_SLAB, Thetas, draw_parameters, simulate
+from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, Thetas, draw_parameters, simulate
 
 Vector = NDArray[np.float64]
 Progress = Callable[[float], None]  # told the share done, 0 to 1
@@ -42,12 +42,12 @@ def calibrate(
         target: mean of `vessel_statistics` over patients, with its noise.
         noise_std: standard deviation of that noise in one coordinate.
         rng: the result depends on nothing else: not on processes, threads or time.
-        pool_size: phantoms in the first pool; the second and the third, of patches, have half as many.
+        pool_size: phantoms in the first pool and in the last, of which patches are kept; the second has half.
         size: edge of a patch in voxels, as the patients' patches had.
         progress: told the share of phantoms that are done.
     """
     half = pool_size // 2
-    total = pool_size + 2 * half
+    total = 2 * pool_size + half
     candidates = draw_parameters(CANDIDATES, rng)
     thetas = draw_parameters(pool_size, rng)
     pool = phantom_statistics(thetas, size, rng, lambda done: progress(done / total))
@@ -56,7 +56,7 @@ def calibrate(
     near = phantom_statistics(more, size, rng, lambda done: progress((pool_size + done) / total))
     both = np.concatenate([thetas, more]), np.concatenate([pool, near])
     mean, covariance = _explain(*both, candidates, target, noise_std)
-    counted = _patches_counted(draw_near(mean, covariance, half, rng), size, rng)
+    counted = _patches_counted(draw_near(mean, covariance, pool_size, rng), size, rng)
     slope, ceiling = choose(counted, released_shares(target), max(noise_std, TOLERANCE))
     progress(1.0)
     return FittedSimulator(mean, covariance, slope, ceiling)
@@ -95,8 +95,8 @@ def phantom_statistics(
 
 
 def _patches_counted(thetas: Thetas, size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return (n, STATISTICS_DIM): the counts of single patches, a slab of each phantom."""
-    return np.concatenate([patch_counts(simulate(theta, PATCHES_PER_SLAB, size, rng)) for theta in thetas])
+    """Return (n, STATISTICS_DIM): the counts of single patches, a few of each phantom."""
+    return np.concatenate([patch_counts(simulate(theta, OF_ONE_PHANTOM, size, rng)) for theta in thetas])
 
 
 def public_centre(patients: int = 200, size: int = 64) -> list[float]:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from shared.imaging.patches import Patches
 from shared.imaging.vessel_statistics import counts
-from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, PATCHES_PER_SLAB, Thetas, draw_parameters, simulate
+from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, Thetas, draw_parameters, simulate
 
 Vector = NDArray[np.float64]
 
 PRIOR_SHARE = 0.1  # of draws that ignore the statistics
+OF_ONE_PHANTOM = 3  # patches drawn, of which some are kept: many phantoms, few patches each, so that cases differ
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class FittedSimulator:
         """Yield `count` patches (2, size, size), those of one phantom after another."""
         made = 0
         while made < count:
-            drawn = simulate(self.draw(1, rng)[0], PATCHES_PER_SLAB, size, rng)
+            drawn = simulate(self.draw(1, rng)[0], OF_ONE_PHANTOM, size, rng)
             kept = drawn[self.keeps(drawn, rng)][: count - made]
             made += len(kept)
             yield from kept

@@ -92,7 +92,7 @@ class VesselsCalibrated(Recipe):
     def __init__(self, preset: str, *, private: bool, settings: Mapping[str, Setting] = NONE) -> None:
         super().__init__(preset, private=private, settings=settings)
         self.phase = StatisticsPhase()
-        self._pool, self._patches, self._steps = (600, 1280, 200) if preset == "small" else (1500, 6400, 2000)
+        self._pool, self._patches, self._steps = (1200, 1280, 200) if preset == "small" else (2500, 6400, 2000)
         self.pretraining = "the public vessel simulator, which the released statistics then calibrate"
 
     @classmethod
