@@ -51,7 +51,7 @@ class PrivateSchedule(Schedule):
     generator_rate: float = Field(default=0.03, gt=0)  # of Adam
     generator_steps: int = Field(default=10, ge=1)  # a round
     spread: float = Field(default=0.03, ge=0)  # weight of the divergence from the public simulator
-    phantoms: int = Field(default=1500, ge=10)  # in the pool that expectations are taken over
+    phantoms: int = Field(default=1000, ge=10)  # in the pool that expectations are taken over
 
 
 class HistogramRecords:
@@ -105,7 +105,7 @@ class VesselsPrivate(Recipe):
 
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> PrivateSchedule:
-        """See `Recipe.defaults`. C is the median norm of a public phantom's first gradient."""
+        """See `Recipe.defaults`. C is near the median norm of phantom patients' gradients in the first rounds."""
         plan = partial(PrivateSchedule, rounds=40, steps=1, sampling_rate=1.0, clip_norm=2.5, records=64)
         return plan(phantoms=6000) if preset == "paper" else plan()
 
