@@ -46,6 +46,12 @@ def histograms(patches: Patches) -> NDArray[np.float64]:
     return shares
 
 
+def patch_histograms(patches: Patches) -> NDArray[np.float32]:
+    """Return (n, STATISTICS_DIM): the histograms of each patch by itself."""
+    rows = [histograms(patch[None]) for patch in patches]
+    return np.array(rows, dtype=np.float32).reshape(len(patches), STATISTICS_DIM)
+
+
 def counts(patches: Patches) -> NDArray[np.float64]:
     """Return (STATISTICS_DIM,) how often each value was seen: voxels, borders or patches, as the block counts."""
     image = np.clip(np.nan_to_num(patches[:, 0]), -1.0, 1.0)

@@ -2,77 +2,51 @@
 
 What is learnt of the generator is the distribution of the simulator's parameters: a mean and a spread each. The
 simulator cannot be differentiated, so phantoms are weighed by how much likelier the distribution makes them.
-The critic is a head on features that are learnt from public phantoms: only the head is moved by patients, and
-noise on its few numbers is small where noise on a whole critic drowns everything.
+The critic is a linear head on a patch's histograms: only the head is moved by patients, and noise on its few
+numbers is small where noise on a whole critic drowns everything.
 """
 
-import itertools
 import math
 
 import torch
 from torch import Tensor, nn
 
-from shared.models.layers import SLOPE
+from shared.imaging.vessel_statistics import STATISTICS_DIM
 
-FEATURES = 64
-_WIDTHS = (16, 32, 64, 64)
+_LEAST_SPREAD = 0.02  # of a share over public patches; smaller ones would magnify the rarest values
 _NARROWEST, _WIDEST = -2.5, 1.0  # log deviation; the range of a scaled parameter is [-1, 1]
 
 
 class PatchFeatures(nn.Module):
-    """Image and label to features in units of their spread over public phantoms.
-
-    Mean, maximum and spread over the last map: how much there is of something, whether there is any, and how
-    unevenly it lies.
-    """
+    """Histograms of a patch, each share in units of its spread over public phantoms."""
 
     def __init__(self) -> None:
+        """Start with the shares as they are."""
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(2, _WIDTHS[0], 3, padding=1), nn.LeakyReLU(SLOPE)]
-        for a, b in itertools.pairwise(_WIDTHS):
-            layers += [nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(SLOPE)]
-        self.map = nn.Sequential(*layers)
-        self.join = nn.Linear(3 * _WIDTHS[-1], FEATURES)
-        self.centre = nn.Parameter(torch.zeros(FEATURES))
-        self.scale = nn.Parameter(torch.ones(FEATURES))
+        self.centre = nn.Parameter(torch.zeros(STATISTICS_DIM), requires_grad=False)
+        self.scale = nn.Parameter(torch.ones(STATISTICS_DIM), requires_grad=False)
 
-    def forward(self, patches: Tensor) -> Tensor:
-        """Map patches (b, 2, edge, edge) in [-1, 1] to (b, FEATURES)."""
-        places = self.map(patches).float().flatten(2)
-        pooled = torch.cat([places.mean(2), places.amax(2), places.std(2)], dim=1)
-        features: Tensor = (torch.tanh(self.join(pooled)) - self.centre) / self.scale
+    def forward(self, histograms: Tensor) -> Tensor:
+        """Map histograms (..., STATISTICS_DIM) to features of the same shape."""
+        features: Tensor = (histograms - self.centre) / self.scale
         return features
 
     @torch.no_grad()
-    def standardise(self, features: Tensor) -> None:
-        """Give `features` (n, FEATURES), computed as the network stands, mean 0 and deviation 1."""
-        self.centre.add_(features.mean(0) * self.scale)
-        self.scale.mul_(features.std(0).clamp_min(1e-3))
+    def standardise(self, histograms: Tensor) -> None:
+        """Give the features of these histograms (n, STATISTICS_DIM) mean 0 and deviation 1 or less."""
+        self.centre.copy_(histograms.mean(0))
+        self.scale.copy_(histograms.std(0).clamp_min(_LEAST_SPREAD))
 
 
-def build_critic(hidden: int, generator: torch.Generator) -> tuple[PatchFeatures, nn.Sequential]:
-    """Return features and head with first weights drawn from the given generator alone.
+def build_head() -> nn.Linear:
+    """Return the critic's head, (..., STATISTICS_DIM) -> (..., 1).
 
-    The head, (b, FEATURES) -> (b, 1), is linear, or has one layer of `hidden` units. It starts at zero: before any
-    patient was asked, all phantoms look alike.
+    It starts at zero: before any patient was asked, all phantoms look alike.
     """
-    with torch.device("meta"):
-        widths = [FEATURES, hidden, 1] if hidden else [FEATURES, 1]
-        layers: list[nn.Module] = []
-        for a, b in itertools.pairwise(widths):
-            layers += [nn.Linear(a, b), nn.LeakyReLU(SLOPE)]
-        features, head = PatchFeatures(), nn.Sequential(*layers[:-1])
-    for network in (features, head):
-        network.to_empty(device="cpu")
-        for parameter in network.parameters():
-            if parameter.ndim > 1:
-                nn.init.kaiming_uniform_(parameter, a=math.sqrt(5), generator=generator)  # torch's own choice
-            else:
-                nn.init.zeros_(parameter)
-    nn.init.ones_(features.scale)
-    for parameter in head[-1].parameters():
-        nn.init.zeros_(parameter)
-    return features, head
+    head = nn.Linear(STATISTICS_DIM, 1)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return head
 
 
 class ParameterDistribution(nn.Module):

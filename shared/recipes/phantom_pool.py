@@ -12,59 +12,57 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shared.models.simulator_gan import FEATURES, ParameterDistribution, PatchFeatures
+from shared.imaging.vessel_statistics import STATISTICS_DIM, patch_histograms
+from shared.models.simulator_gan import ParameterDistribution
 from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, Thetas, simulate
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import Progress
 
 PATCHES = 3  # a phantom
-_BATCH = 16  # phantoms
-_RATE = 6e-3  # the highest of a cycle (Smith and Topin, 2018)
 
 
 class PhantomPool(nn.Module):
-    """Parameters and features of public phantoms, as buffers, so that they lie in the checkpoint."""
+    """Parameters and histograms of public phantoms, as buffers, so that they lie in the checkpoint."""
 
     points: Tensor  # (n, parameters), scaled to [-1, 1]
     proposal: Tensor  # (n,), log density of being drawn
-    features: Tensor  # (n, PATCHES, FEATURES)
+    rounds: Tensor  # it has served
+    histograms: Tensor  # (n, PATCHES, STATISTICS_DIM), of patches
 
     def __init__(self, phantoms: int, parameters: int) -> None:
         """Make room for `phantoms`."""
         super().__init__()
         self.register_buffer("points", torch.zeros(phantoms, parameters))
         self.register_buffer("proposal", torch.zeros(phantoms))
-        self.register_buffer("features", torch.zeros(phantoms, PATCHES, FEATURES))
+        self.register_buffer("rounds", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("histograms", torch.zeros(phantoms, PATCHES, STATISTICS_DIM))
 
     def renew(
-        self, distribution: ParameterDistribution, edge: int, seed: int, progress: Progress = lambda *step: None
-    ) -> Tensor:
-        """Draw the pool anew and return its patches (n, PATCHES, 2, edge, edge); features are still the old."""
+        self,
+        distribution: ParameterDistribution,
+        edge: int,
+        seed: int,
+        progress: Progress = lambda *step: None,
+        anywhere: float = 0.5,
+    ) -> None:
+        """Draw the pool anew, the share `anywhere` of it from the public simulator."""
         random = torch.Generator().manual_seed(derive_seed(seed, "points"))
         n, parameters = self.points.shape
-        anywhere = 2 * torch.rand(n - n // 2, parameters, generator=random) - 1
-        near = distribution.draw(n // 2, random).cpu()
-        self.points.copy_(torch.cat([anywhere, near]))
+        public = round(anywhere * n)
+        spread = 2 * torch.rand(public, parameters, generator=random) - 1
+        self.points.copy_(torch.cat([spread, distribution.draw(n - public, random).cpu()]))
         with torch.no_grad():
-            likely = distribution.log_density(self.points)
-        self.proposal.copy_(torch.logaddexp(likely, torch.full_like(likely, _uniform(parameters))) - math.log(2))
+            likely = distribution.log_density(self.points) + math.log1p(-anywhere)
+        uniform = _uniform(parameters) + (math.log(anywhere) if anywhere else -math.inf)
+        self.proposal.copy_(torch.logaddexp(likely, torch.full_like(likely, uniform)))
         rng = np.random.default_rng(derive_seed(seed, "phantoms"))
-        patches = []
-        for done, theta in enumerate(thetas_of(self.points)):
-            progress("public phantoms", done, n)
-            patches.append(simulate(theta, PATCHES, edge, rng))
-        return torch.from_numpy(np.stack(patches))
+        for row, theta in enumerate(thetas_of(self.points)):
+            progress("public phantoms", row, n)
+            self.histograms[row] = torch.from_numpy(patch_histograms(simulate(theta, PATCHES, edge, rng)))
 
-    @torch.no_grad()
-    def look(self, network: PatchFeatures, patches: Tensor) -> None:
-        """Compute the features of the pool's patches."""
-        where = self.features.device
-        for kept, some in zip(torch.split(self.features, _BATCH), torch.split(patches, _BATCH), strict=True):
-            kept.copy_(network(some.flatten(0, 1).to(where)).unflatten(0, (-1, PATCHES)))
-
-    def scores(self, head: nn.Module) -> Tensor:
-        """Return what the critic's head says of every patch, (n, PATCHES)."""
-        scores: Tensor = head(self.features)
+    def scores(self, features: nn.Module, head: nn.Module) -> Tensor:
+        """Return what the critic says of every patch, (n, PATCHES)."""
+        scores: Tensor = head(features(self.histograms))
         return scores.squeeze(-1)
 
     def shares(self, distribution: ParameterDistribution) -> Tensor:
@@ -85,32 +83,6 @@ class PhantomPool(nn.Module):
         """Return the relative entropy of the distribution to the public simulator's, a scalar."""
         excess = distribution.log_density(self.points) - _uniform(self.points.shape[1])
         return (self.shares(distribution) * excess).sum()
-
-
-def learn_features(
-    network: PatchFeatures, points: Tensor, patches: Tensor, steps: int, seed: int, progress: Progress
-) -> None:
-    """Train the network to tell a phantom's parameters from patches (n, PATCHES, 2, edge, edge) of it."""
-    random = torch.Generator().manual_seed(derive_seed(seed, "features"))
-    readout = nn.Linear(FEATURES, points.shape[1]).to(points.device)
-    nn.init.zeros_(readout.weight)
-    parameters = [*network.parameters(), *readout.parameters()]
-    optimizer = torch.optim.Adam(parameters)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, steps)
-    network.requires_grad_(True)
-    for step in range(steps):
-        progress("features of public phantoms", step, steps)
-        chosen = torch.randint(len(points), (_BATCH,), generator=random)
-        seen = network(patches[chosen].flatten(0, 1).to(points.device))
-        guess = readout(seen.unflatten(0, (-1, PATCHES)).mean(1))
-        loss = nn.functional.mse_loss(guess, points[chosen])
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-        cycle.step()
-    with torch.no_grad():
-        seen = torch.cat([network(some.flatten(0, 1).to(points.device)) for some in torch.split(patches, _BATCH)])
-    network.standardise(seen)
 
 
 def thetas_of(points: Tensor) -> Thetas:

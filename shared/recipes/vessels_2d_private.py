@@ -1,16 +1,21 @@
 """Recipe `vessels-2d`, variant `private`: a GAN made to bear the noise of patient-level privacy.
 
-The generator is the public simulator, with a learnt distribution of its parameters; the critic is a small head
-on frozen features that were learnt from public phantoms (`shared.models.simulator_gan`). Sites move the head by
-its loss on patients, one noisy step a round with, by default, every patient in it. The coordinator adds the
-loss on phantoms, which reads nobody, and moves the distribution towards what the critic takes for real. Sites
-are sent no generator and need none.
+The generator is the public simulator, with a learnt distribution of its parameters; the critic is a linear head
+on histograms of a patch (`shared.models.simulator_gan`). Sites move the head by its loss on patients, one noisy
+step a round with, by default, every patient in it. The coordinator adds the loss on phantoms, which reads
+nobody, and moves the distribution towards what the critic takes for real. Sites are sent no generator and need
+none.
+
+In the last rounds the distribution stands still, and the head becomes the log ratio of the densities of real and
+drawn patches; of the patches drawn for a data set, those it takes for phantoms are turned down (discriminator
+rejection sampling; Azadi et al., 2019).
 
 Labels stay labels: whatever the noise does, pairs are drawn by the simulator.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -20,31 +25,48 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from shared.imaging.scan import Scan
-from shared.models.simulator_gan import ParameterDistribution, PatchFeatures, build_critic
+from shared.imaging.vessel_statistics import patch_histograms
+from shared.models.simulator_gan import ParameterDistribution, PatchFeatures, build_head
 from shared.phantoms.vessels import NAMES, simulate
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import NONE, GradientPhase, Progress, Recipe
-from shared.recipes.phantom_pool import PhantomPool, learn_features, thetas_of
+from shared.recipes.phantom_pool import PhantomPool, thetas_of
 from shared.recipes.settings import Schedule, Setting
 from shared.recipes.vessel_records import EDGE, ROLES, VesselRecords, as_scans, records
 
 # Effective share of the pool. Further from where it was drawn, the distribution would chase single phantoms.
 WORN = 0.06  # below, it is drawn anew before the next round
 WORN_OUT = 0.03  # below, the distribution waits for that
-PATCHES_PER_PHANTOM = 2  # in a data set: more phantoms, fewer patches each, so that cases differ
+DRAWN = 6  # patches of a phantom, of which a data set takes those kept
+ALWAYS_KEPT = 0.02  # share of patches drawn that the critic likes enough to keep in any case
 
 
 class PrivateSchedule(Schedule):
     """Levers beside the schedule of the site phase."""
 
-    hidden: int = Field(default=0, ge=0)  # units of the head's hidden layer; 0 for a linear head
-    critic_rate: float = Field(default=0.02, gt=0)  # of plain descent, at sites and for the phantoms' half
+    moving: int = Field(default=20, ge=0)  # rounds after which the distribution stands still
+    critic_rate: float = Field(default=0.1, gt=0)  # of plain descent, at sites and for the phantoms' half
     decay: float = Field(default=1.0, ge=0)  # weight of the head's squared weights
+    still_decay: float = Field(default=0.01, ge=0)  # the same once the distribution stands still
     generator_rate: float = Field(default=0.03, gt=0)  # of Adam
     generator_steps: int = Field(default=10, ge=1)  # a round
     spread: float = Field(default=0.03, ge=0)  # weight of the divergence from the public simulator
-    phantoms: int = Field(default=1500, ge=10)  # in the pool that expectations are taken over
-    feature_steps: int = Field(default=500, ge=1)
+    phantoms: int = Field(default=1000, ge=10)  # in the pool that expectations are taken over
+
+
+class HistogramRecords:
+    """One patient's patches as their histograms, counted once."""
+
+    def __init__(self, patches: VesselRecords) -> None:
+        self._histograms = torch.from_numpy(patch_histograms(patches.all()))
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Return (count, STATISTICS_DIM): distinct patches while there are enough, zeros where there are none."""
+        there = len(self._histograms)
+        if not there:
+            return self._histograms.new_zeros(count, self._histograms.shape[1])
+        rows = [torch.randperm(there, generator=generator) for _ in range(-(-count // there))]
+        return self._histograms[torch.cat(rows)[:count]]
 
 
 class HeadPhase(GradientPhase):
@@ -79,36 +101,32 @@ class VesselsPrivate(Recipe):
     def __init__(self, preset: str, *, private: bool, settings: Mapping[str, Setting] = NONE) -> None:
         super().__init__(preset, private=private, settings=settings)
         self.phase = HeadPhase(self.schedule.critic_rate)
-        self.pretraining = (
-            f"features of {self.schedule.phantoms} phantoms of the public vessel simulator, "
-            f"{self.schedule.feature_steps} steps"
-        )
+        self.pretraining = f"the spread of histograms over {self.schedule.phantoms} public phantoms"
 
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> PrivateSchedule:
-        """See `Recipe.defaults`. C is the median norm of a public phantom's first gradient."""
-        plan = partial(PrivateSchedule, rounds=40, steps=1, sampling_rate=1.0, clip_norm=3.5)
-        if preset == "paper":
-            return plan(records=64, phantoms=6000, feature_steps=3000)
-        return plan(records=16)
+        """See `Recipe.defaults`. C is near the median norm of phantom patients' gradients in the first rounds."""
+        plan = partial(PrivateSchedule, rounds=40, steps=1, sampling_rate=1.0, clip_norm=2.5, records=64)
+        return plan(phantoms=6000) if preset == "paper" else plan()
 
-    def records(self, scans: Sequence[Scan], seed: int) -> VesselRecords:
+    def records(self, scans: Sequence[Scan], seed: int) -> HistogramRecords:
         """See `Recipe.records`."""
-        return records(scans, self.preset, seed)
+        return HistogramRecords(records(scans, self.preset, seed))
 
     def build(self, seed: int) -> nn.ModuleDict:
-        """See `Recipe.build`."""
-        levers, random = self.schedule, torch.Generator().manual_seed(derive_seed(seed, "weights"))
-        features, head = build_critic(levers.hidden, random)
-        distribution, pool = ParameterDistribution(len(NAMES)), PhantomPool(levers.phantoms, len(NAMES))
-        return nn.ModuleDict({"features": features, "head": head, "distribution": distribution, "pool": pool})
+        """See `Recipe.build`. Nothing is drawn: all start from what is public."""
+        networks = {
+            "features": PatchFeatures(),
+            "head": build_head(),
+            "distribution": ParameterDistribution(len(NAMES)),
+        }
+        return nn.ModuleDict({**networks, "pool": PhantomPool(self.schedule.phantoms, len(NAMES))})
 
     def pretrain(self, model: nn.ModuleDict, seed: int, progress: Progress) -> None:
-        """Learn the features, and draw the first pool."""
-        pool, features = _pool(model), _features(model)
-        patches = pool.renew(_distribution(model), EDGE[self.preset], derive_seed(seed, "pool"), progress)
-        learn_features(features, pool.points, patches, self.schedule.feature_steps, seed, progress)
-        pool.look(features, patches)
+        """Draw the first pool, and learn what is usual in it."""
+        pool = _pool(model)
+        pool.renew(_distribution(model), EDGE[self.preset], derive_seed(seed, "pool"), progress)
+        _features(model).standardise(pool.histograms.flatten(0, 1))
 
     def coordinator_optimizer(self, model: nn.ModuleDict) -> Optimizer:
         """Return the optimiser of the distribution."""
@@ -123,16 +141,37 @@ class VesselsPrivate(Recipe):
     ) -> None:
         """Move the head by the phantoms' half of its loss, then the distribution as far as the pool carries."""
         assert optimizer is not None
-        pool, distribution, head = _pool(model), _distribution(model), model["head"]
-        if pool.effective(distribution) < WORN:
-            patches = pool.renew(distribution, EDGE[self.preset], seed, progress)
-            pool.look(_features(model), patches)
+        pool, distribution = _pool(model), _distribution(model)
+        pool.rounds += 1
+        still = int(pool.rounds) - self.schedule.moving
+        if still == 1:
+            pool.renew(distribution, EDGE[self.preset], seed, progress, anywhere=0.0)
+        elif still < 1 and pool.effective(distribution) < WORN:
+            pool.renew(distribution, EDGE[self.preset], seed, progress)
         for _ in range(self.schedule.steps):
-            self._answer(model)
-        head.requires_grad_(False)
+            self._answer(model, self.schedule.decay if still < 1 else self.schedule.still_decay)
+        if still < 1:
+            self._move(model, optimizer)
+
+    def _answer(self, model: nn.ModuleDict, decay: float) -> None:
+        """Make one step of the head on phantoms as the distribution now weighs them."""
+        pool, head = _pool(model), model["head"]
+        head.requires_grad_(True)
+        optimizer = SGD(head.parameters(), lr=self.schedule.critic_rate)
+        with torch.no_grad():
+            shares = pool.shares(_distribution(model))
+        loss = (shares * nn.functional.softplus(pool.scores(model["features"], head)).mean(1)).sum()
+        loss = loss + decay * sum(p.square().sum() for p in head.parameters())
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+
+    def _move(self, model: nn.ModuleDict, optimizer: Optimizer) -> None:
+        """Move the distribution towards phantoms of high score."""
+        pool, distribution = _pool(model), _distribution(model)
         distribution.requires_grad_(True)
         with torch.no_grad():
-            scores = pool.scores(head).mean(1)
+            scores = pool.scores(model["features"], model["head"]).mean(1)
         for _ in range(self.schedule.generator_steps):
             if pool.effective(distribution) < WORN_OUT:
                 break
@@ -143,29 +182,23 @@ class VesselsPrivate(Recipe):
             optimizer.step()
             distribution.keep_within()
 
-    def _answer(self, model: nn.ModuleDict) -> None:
-        """Make one step of the head on phantoms as the distribution now weighs them."""
-        pool, head = _pool(model), model["head"]
-        head.requires_grad_(True)
-        optimizer = SGD(head.parameters(), lr=self.schedule.critic_rate)
-        with torch.no_grad():
-            shares = pool.shares(_distribution(model))
-        loss = (shares * nn.functional.softplus(pool.scores(head)).mean(1)).sum()
-        loss = loss + self.schedule.decay * sum(p.square().sum() for p in head.parameters())
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-
     def sample(self, model: nn.ModuleDict, count: int, seed: int, source: str = "") -> Iterator[Scan]:
-        """Yield patches of the simulator with parameters from the learnt distribution."""
-        return as_scans(self._simulated(model, count, seed))
+        """Yield patches of the simulator with parameters from the learnt distribution; the critic chooses."""
+        return as_scans(islice(self._kept(model, seed), count))
 
-    def _simulated(self, model: nn.ModuleDict, count: int, seed: int) -> Iterator[NDArray[np.float32]]:
+    @torch.no_grad()
+    def _kept(self, model: nn.ModuleDict, seed: int) -> Iterator[NDArray[np.float32]]:
+        """Yield patches (2, edge, edge) without end."""
         rng = np.random.default_rng(derive_seed(seed, "sample"))
         random = torch.Generator().manual_seed(derive_seed(seed, "parameters"))
-        points = _distribution(model).draw(-(-count // PATCHES_PER_PHANTOM), random).cpu()
-        for start, theta in zip(range(0, count, PATCHES_PER_PHANTOM), thetas_of(points), strict=True):
-            yield from simulate(theta, min(PATCHES_PER_PHANTOM, count - start), EDGE[self.preset], rng)
+        features, head, distribution = model["features"], model["head"], _distribution(model)
+        ceiling = _pool(model).scores(features, head).quantile(1 - ALWAYS_KEPT)
+        while True:
+            (theta,) = thetas_of(distribution.draw(1, random).cpu())
+            patches = simulate(theta, DRAWN, EDGE[self.preset], rng)
+            histograms = torch.from_numpy(patch_histograms(patches)).to(ceiling.device)
+            odds = (head(features(histograms)).squeeze(-1) - ceiling).clamp_max(0).exp()
+            yield from patches[rng.random(DRAWN) < odds.cpu().numpy()]
 
 
 def _pool(model: nn.ModuleDict) -> PhantomPool:

@@ -56,11 +56,20 @@ def rows(preset: str) -> tuple[Row, ...]:
         Row("calibrated-half", "half the patients drawn", CALIBRATED, EPSILON, None, {"sampling_rate": 0.5}),
         Row("calibrated-all", "no patch turned down", CALIBRATED, EPSILON, None, {"choosing": False}),
         Row("private", "as it is: 40 steps of a linear head, all patients", PRIVATE, EPSILON),
-        Row("private-10", "10 steps", PRIVATE, EPSILON, 10),
+        Row(
+            "private-10", "10 steps, half of them with a moving distribution", PRIVATE, EPSILON, 10, {"moving": 5}
+        ),
         Row("private-few", "a quarter of the patients drawn", PRIVATE, EPSILON, None, {"sampling_rate": 0.25}),
         Row("private-critic", "5 critic steps a generator step", PRIVATE, EPSILON, None, {"steps": 5}),
-        Row("private-records", "4 records a patient for 16", PRIVATE, EPSILON, None, {"records": 4}),
-        Row("private-hidden", "a hidden layer of 32 in the head", PRIVATE, EPSILON, None, {"hidden": 32}),
+        Row("private-records", "8 records a patient for 64", PRIVATE, EPSILON, None, {"records": 8}),
+        Row(
+            "private-moving",
+            "no round in which the distribution stands still",
+            PRIVATE,
+            EPSILON,
+            None,
+            {"moving": 40},
+        ),
         Row("wgan", "as it is: whole critic, generator at the coordinator", WHOLE, EPSILON),
         Row("wgan-few-large", "5 steps, all patients", WHOLE, EPSILON, 5, {"steps": 1, "sampling_rate": 1.0}),
     )

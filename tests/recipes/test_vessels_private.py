@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared.imaging.scan import Role
+from shared.imaging.vessel_statistics import STATISTICS_DIM, patch_histograms
 from shared.models.simulator_gan import ParameterDistribution
 from shared.phantoms.vessels import NAMES
 from shared.recipes.base import sent_by_sites, sent_to_sites
@@ -19,7 +21,7 @@ from shared.recipes.vessels_2d_private import VesselsPrivate
 
 @dataclass
 class Federation:
-    """Networks, and a pool in which feature 0 of a phantom is its first parameter; nobody is asked."""
+    """Networks, and a pool in which share 0 of a phantom is its first parameter; nobody is asked."""
 
     recipe: VesselsPrivate
     model: nn.ModuleDict = field(init=False)
@@ -34,13 +36,20 @@ class Federation:
         assert isinstance(distribution, ParameterDistribution)
         pool.points.copy_(2 * torch.rand(pool.points.shape, generator=torch.Generator().manual_seed(1)) - 1)
         pool.proposal.fill_(-len(NAMES) * math.log(2))
-        pool.features[:, :, 0] = pool.points[:, :1]
+        pool.histograms[:, :, 0] = pool.points[:, :1]
         self.pool, self.distribution = pool, distribution
-        self.weight = dict(self.model.named_parameters())["head.0.weight"].data
+        self.weight = dict(self.model.named_parameters())["head.weight"].data
         self.optimizer = self.recipe.coordinator_optimizer(self.model)
 
     def coordinate(self, seed: int) -> None:
         self.recipe.coordinate(self.model, self.optimizer, seed, False, lambda *step: None)
+
+
+def _free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let phantoms cost nothing and have nothing to count."""
+    empty = np.zeros((PATCHES, STATISTICS_DIM), np.float32)
+    monkeypatch.setattr("shared.recipes.phantom_pool.simulate", lambda *args: None)
+    monkeypatch.setattr("shared.recipes.phantom_pool.patch_histograms", lambda patches: empty)
 
 
 @pytest.fixture
@@ -53,7 +62,7 @@ def federation() -> Federation:
 def test_sites_are_sent_no_generator_and_return_a_few_numbers(federation: Federation) -> None:
     recipe, model = federation.recipe, federation.model
     assert {name.split(".")[0] for name in sent_to_sites(recipe, model)} == {"features", "head"}
-    assert sent_by_sites(recipe, model) == {"head.0.weight": (1, 64), "head.0.bias": (1,)}
+    assert sent_by_sites(recipe, model) == {"head.weight": (1, STATISTICS_DIM), "head.bias": (1,)}
 
 
 def test_the_distribution_goes_where_the_critic_sees_patients(federation: Federation) -> None:
@@ -69,9 +78,7 @@ def test_the_distribution_goes_where_the_critic_sees_patients(federation: Federa
 def test_a_pool_is_drawn_anew_only_when_it_no_longer_stands_for_the_distribution(
     worn: bool, federation: Federation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    empty = np.zeros((PATCHES, 2, 64, 64), np.float32)
-    monkeypatch.setattr("shared.recipes.phantom_pool.simulate", lambda *args: empty)
-    monkeypatch.setattr(PhantomPool, "look", lambda *args: None)
+    _free(monkeypatch)
     before = federation.pool.points.clone()
     if worn:
         with torch.no_grad():
@@ -89,6 +96,36 @@ def test_without_patients_the_critic_forgets(federation: Federation) -> None:
         norms.append(float(federation.weight[0, 1:].norm()))
     assert norms == sorted(norms, reverse=True)
     assert norms[-1] < norms[0]
+
+
+def test_in_the_last_rounds_the_distribution_stands_still_and_the_pool_is_drawn_from_it_once(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _free(monkeypatch)
+    federation.pool.rounds.fill_(federation.recipe.schedule.moving)
+    with torch.no_grad():
+        federation.distribution.mean[0] = 0.5
+    federation.weight.fill_(0.1)
+    pools = []
+    for round_ in range(2):
+        federation.coordinate(round_)
+        pools.append(federation.pool.points.clone())
+    assert torch.equal(*pools)
+    assert federation.pool.effective(federation.distribution) == pytest.approx(1, abs=1e-4)
+    assert float(federation.distribution.mean[0].detach()) == 0.5
+
+
+def test_patches_that_the_critic_takes_for_phantoms_are_turned_down(federation: Federation) -> None:
+    def histograms() -> NDArray[np.float32]:
+        drawn = [scan.volumes for scan in federation.recipe.sample(federation.model, 24, 7)]
+        patches = np.stack([[2 * v[Role.ANGIO][..., 0] - 1, v[Role.VESSELS][..., 0]] for v in drawn])
+        return patch_histograms(patches.astype(np.float32))
+
+    federation.pool.histograms.zero_()  # any score of 0 or more is kept
+    before = histograms()
+    share = int(before.std(axis=0).argmax())
+    federation.weight[0, share] = -50.0
+    assert histograms()[:, share].mean() < before[:, share].mean() / 2
 
 
 def test_pairs_are_drawn_by_the_simulator_and_follow_from_the_seed(federation: Federation) -> None:

@@ -1,4 +1,4 @@
-"""The GAN whose generator is a simulator: its distribution, its pool of phantoms and its critic's features."""
+"""The GAN whose generator is a simulator: its distribution, its pool of phantoms and its critic."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import truncnorm
 
-from shared.models.simulator_gan import FEATURES, ParameterDistribution, build_critic
+from shared.imaging.vessel_statistics import STATISTICS_DIM
+from shared.models.simulator_gan import ParameterDistribution, PatchFeatures, build_head
 from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, NAMES
-from shared.recipes.phantom_pool import PATCHES, PhantomPool, learn_features, thetas_of
+from shared.recipes.phantom_pool import PATCHES, PhantomPool, thetas_of
 
 
 def _distribution(*moments: tuple[float, float]) -> ParameterDistribution:
@@ -24,13 +25,16 @@ def _random(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _drawn(distribution: ParameterDistribution, phantoms: int, monkeypatch: pytest.MonkeyPatch) -> PhantomPool:
+def _drawn(
+    distribution: ParameterDistribution, phantoms: int, monkeypatch: pytest.MonkeyPatch, anywhere: float = 0.5
+) -> PhantomPool:
     """Return a pool whose phantoms cost nothing."""
     pool = PhantomPool(phantoms, len(distribution.mean))
-    empty = np.zeros((PATCHES, 2, 8, 8), np.float32)
-    monkeypatch.setattr("shared.recipes.phantom_pool.simulate", lambda *args: empty)
+    empty = np.zeros((PATCHES, STATISTICS_DIM), np.float32)
+    monkeypatch.setattr("shared.recipes.phantom_pool.simulate", lambda *args: None)
+    monkeypatch.setattr("shared.recipes.phantom_pool.patch_histograms", lambda patches: empty)
     monkeypatch.setattr("shared.recipes.phantom_pool.thetas_of", lambda points: points.numpy())
-    pool.renew(distribution, 8, 1)
+    pool.renew(distribution, 8, 1, anywhere=anywhere)
     return pool
 
 
@@ -76,6 +80,13 @@ def test_a_pool_drawn_for_a_distribution_keeps_at_least_half_its_size_and_wears_
     assert pool.effective(_distribution((-0.9, 0.1), (0.9, 0.1), (-0.5, 0.1))) < 0.01
 
 
+def test_a_pool_drawn_from_the_distribution_alone_is_a_sample_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = _distribution((0.9, 0.1), (-0.9, 0.1))
+    pool = _drawn(narrow, 500, monkeypatch, anywhere=0.0)
+    assert pool.effective(narrow) == pytest.approx(1, abs=1e-4)
+    assert float(pool.points[:, 0].min()) > 0.4
+
+
 def test_divergence_is_the_relative_entropy_to_the_uniform_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
     narrow = _distribution((0.2, 0.3))
     pool = _drawn(narrow, 4000, monkeypatch)
@@ -89,33 +100,27 @@ def test_scaled_ends_are_the_ends_of_the_public_ranges() -> None:
     np.testing.assert_allclose(ends, np.exp([LOG_LOW, LOG_HIGH]), rtol=1e-6)
 
 
-def test_features_are_standardised_over_the_public_phantoms() -> None:
-    random = _random()
-    network, patches = build_critic(0, random)[0], torch.randn(12, PATCHES, 2, 16, 16, generator=random)
-    points = torch.rand(12, 2, generator=random)
-    learn_features(network, points, patches, 3, 1, lambda *step: None)
-    seen = network(patches.flatten(0, 1))
-    assert seen.shape == (12 * PATCHES, FEATURES)
-    torch.testing.assert_close(seen.mean(0), torch.zeros(FEATURES), atol=1e-3, rtol=0)
-    assert bool(((seen.std(0) - 1).abs() < 1e-2).logical_or(seen.std(0) < 1).all())
+def test_the_pool_keeps_the_histograms_of_every_patch() -> None:
+    pool = PhantomPool(2, len(NAMES))
+    pool.renew(ParameterDistribution(len(NAMES)), 32, 1)
+    assert pool.histograms.shape == (2, PATCHES, STATISTICS_DIM)
+    assert (pool.histograms.sum(-1) > 1).all()  # some blocks sum to 1 each
+    assert (pool.histograms[0] != pool.histograms[1]).any()
 
 
-@pytest.mark.parametrize(("hidden", "numbers"), [(0, 65), (8, 64 * 8 + 8 + 8 + 1)])
-def test_a_fresh_critic_is_small_and_takes_sides_with_nobody(hidden: int, numbers: int) -> None:
-    features, head = build_critic(hidden, _random())
-    seen = features(torch.randn(5, 2, 16, 16, generator=_random()))
-    assert seen.std() > 0
-    assert not head(seen).any()
-    assert sum(p.numel() for p in head.parameters()) == numbers
+def test_features_are_standardised_and_what_hardly_varies_stays_small() -> None:
+    features = PatchFeatures()
+    histograms = torch.rand(50, STATISTICS_DIM, generator=_random())
+    histograms[:, 0] = 0.3
+    histograms[0, 0] += 0.01
+    features.standardise(histograms)
+    seen = features(histograms)
+    torch.testing.assert_close(seen.mean(0), torch.zeros(STATISTICS_DIM), atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen[:, 1:].std(0), torch.ones(STATISTICS_DIM - 1), atol=1e-5, rtol=0)
+    assert 0 < seen[:, 0].abs().max() < 1
 
 
-def test_first_weights_follow_from_the_generator_alone() -> None:
-    def weights(seed: int) -> torch.Tensor:
-        return torch.cat(
-            [p.detach().flatten() for network in build_critic(8, _random(seed)) for p in network.parameters()]
-        )
-
-    one, other = weights(1), weights(2)
-    torch.rand(3)  # of the process's own generator
-    assert torch.equal(one, weights(1))
-    assert not torch.equal(one, other)
+def test_a_fresh_critic_is_small_and_takes_sides_with_nobody() -> None:
+    head = build_head()
+    assert not head(torch.randn(5, STATISTICS_DIM, generator=_random())).any()
+    assert sum(p.numel() for p in head.parameters()) == STATISTICS_DIM + 1

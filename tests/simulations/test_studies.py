@@ -42,7 +42,7 @@ def rows_of(study_of: ModuleType) -> Sequence[Row]:
     private = Row("wgan-eps8", "wgan, ε at most 8", "wgan", 8.0, 1, {"steps": 1})
     chosen: dict[ModuleType, Sequence[Row]] = {
         vessels_utility: (
-            Row("private-eps8", "private, ε at most 8", "private", 8.0, 1, {"phantoms": 20, "feature_steps": 2}),
+            Row("private-eps8", "private, ε at most 8", "private", 8.0, 1, {"phantoms": 20}),
             Row("dp-wgan", "dp-wgan, σ = 0.65", "dp-wgan", dp_wgan, 1),
         ),
         kossen_ch4: (Row("wgan-gp-sn", "wgan-gp-sn, not private", "wgan-gp-sn", None, 1, QUICK), private),
