@@ -122,7 +122,7 @@ def test_patches_are_kept_so_that_their_histograms_come_near_those_wanted(drawn:
     kept = first[keeper.keeps(first, np.random.default_rng(10))]
     assert len(kept) > ALWAYS_KEPT * len(first)
     misfit = [np.abs(histograms(patches) - wanted).sum() for patches in (first, kept)]
-    assert misfit[1] < 0.6 * misfit[0]
+    assert misfit[1] < 0.75 * misfit[0]
 
 
 def test_where_patches_are_as_wanted_nearly_all_are_alike(drawn: NDArray[np.float32]) -> None:
