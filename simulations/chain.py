@@ -71,7 +71,7 @@ def _conduct(out: Path, kept: _Chain, engine: Engine) -> None:
         except PolicyRefusal as err:
             if name == LESIONS:
                 raise
-            stays = f"the run in {out / LESIONS} is finished, and stays"
+            stays = f"the run in {out / LESIONS} is finished and stays"
             raise PolicyRefusal(
                 f"{err}; {stays}: once the site allows the second, continue with --resume"
             ) from err

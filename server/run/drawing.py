@@ -75,9 +75,9 @@ def _chained(path: Path) -> Drawer:
         return stroke_cases(masks, generator, edge, count, derive_seed(seed, "cases"))
 
     words = (
-        f"Lesion masks were drawn by the generator of run {earlier.run[:12]} ({earlier.system}), of the same\n"
-        "federation: its cost is among those below. They were put into anatomical maps of public phantoms, which\n"
-        "are nobody's, and the images were drawn of map and lesion by the generator of this run. Nobody has\n"
-        "corrected the labels by hand."
+        f"Lesion masks were drawn by the generator of run {earlier.run[:12]} of the same federation "
+        f"({earlier.system}): its cost is part of those below. They were put into anatomical maps of public "
+        "phantoms, which are nobody's, and the generator of this run drew the images from map and lesion. Nobody "
+        "has corrected the labels by hand."
     )
     return Drawer(folder, run, ("generator",), draw, Origin(words, (earlier.run,)))
