@@ -16,7 +16,7 @@ COUNTED: dict[str, tuple[Past, ...]] = {site: (PRIVATE_PAST,) for site in SITES}
 
 def told(earlier: Story, later: Story) -> dict[str, RunView]:
     """Return the runs of a ledger in which `earlier`, under the name of `PRIVATE_PAST`, ran before `later`."""
-    start = [earlier.federation(), *(earlier.enrol(site) for site in SITES)]
+    start: Sequence[Event] = [earlier.federation(), *(earlier.enrol(site) for site in SITES)]
     first: Sequence[Event] = [
         event.model_copy(update={"run": PRIVATE_PAST.run}) for event in earlier.events() if hasattr(event, "run")
     ]

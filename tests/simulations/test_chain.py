@@ -205,7 +205,7 @@ def test_a_cohort_without_images_is_refused_before_the_lesion_run(cohorts: Path,
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_description_of_the_chain_is_named(without_noise: tuple[Path, Outcome], tmp_path: Path) -> None:
+def test_a_damaged_description_of_the_chain_is_named(tmp_path: Path) -> None:
     (tmp_path / "chain.json").write_text('{"cohorts": "x"')
     sentence = willis("simulate", tmp_path, "--resume").sentence()
     assert sentence == f"{tmp_path / 'chain.json'}: damaged; restore it, it says what was asked"
