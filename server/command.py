@@ -1,8 +1,10 @@
-"""`willis sample` and `willis incident`: what a coordinator does with a finished run."""
+"""`willis sample`, `translate` and `incident`: what a coordinator does with a finished run."""
 
 from pathlib import Path
 
 import click
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command()
@@ -22,6 +24,47 @@ def sample(run: Path, out: Path, count: int, seed: int, source: str | None, unsa
     draw_more(run, out, count=count, seed=seed, source=source or "", unsafe=unsafe_non_private)
     click.echo(f"wrote     {count} cases to {out}")
     click.echo(f"next      look at {out / 'contact-sheet.png'}; willis evaluate {out} --help")
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--anatomy", required=True, type=_FILE, help="Anatomical map: a label image (NIfTI).")
+@click.option("--table", type=_FILE, help="CSV `from,to`: the map's labels as FreeSurfer numbers.")
+@click.option(
+    "--lesion", "lesions", required=True, multiple=True, type=_FILE, help="Lesion mask (NIfTI). Repeatable."
+)
+@click.option("--in-place", is_flag=True, help="Leave lesions where they lie in the map's space.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Other seeds, other places."
+)
+@click.option("--unsafe-non-private", is_flag=True, help="Draw with a run without noise, to look at only.")
+def translate(
+    run: Path,
+    out: Path,
+    anatomy: Path,
+    table: Path | None,
+    lesions: tuple[Path, ...],
+    in_place: bool,
+    seed: int,
+    unsafe_non_private: bool,
+) -> None:
+    """Draw a diffusion-weighted image of your own map and of each lesion with the translator RUN, into OUT.
+
+    Each lesion is turned, scaled and put at a random place of the map's brain, unless it is to stay in place.
+    A map or mask of a patient stays that patient's data, and so does the image: the run's claim does not cover
+    what you put in.
+
+    \b
+    Example:
+      willis translate run drawn --anatomy atlas.nii.gz --table atlas.csv --lesion a.nii.gz --lesion b.nii.gz
+    """
+    from server.run.translating import Inputs, translate_files
+
+    inputs = Inputs(anatomy, table, lesions, in_place)
+    translate_files(run, out, inputs, seed=seed, unsafe=unsafe_non_private)
+    click.echo(f"wrote     {len(lesions)} cases to {out}")
+    click.echo(f"next      look at {out / 'contact-sheet.png'}; {out / 'README.md'} says what they are")
 
 
 @click.command()

@@ -15,7 +15,12 @@ Examples:
   willis simulate run --recipe vessels-2d --cohorts cohorts --epsilon 8 --delta 1e-5 --seed 1
   willis simulate run --recipe lesions-3d --cohorts cohorts --epsilon 8 --rounds 40 --seed 1
   willis simulate run --recipe vessels-2d --variant wgan --set steps=20 --cohorts cohorts --epsilon 8
+  willis simulate run --recipe stroke-dwi --set translator.reconstruction=100 --cohorts cohorts --epsilon 8
   willis simulate run --resume
+
+\b
+stroke-dwi is two runs under one budget: lesions-3d in OUT/lesions, then translate-2d (of which --variant is)
+in OUT/translator. Its settings are lesions.NAME and translator.NAME; --rounds and --pretrain are for both.
 """
 
 
@@ -44,7 +49,8 @@ Examples:
 @click.option(
     "--epsilon",
     type=float,
-    help="Most this run alone may cost a patient at one site (unit: patient, add/remove, PLD).",
+    help="Most this run alone (stroke-dwi: both its runs) may cost a patient at one site (unit: patient, "
+    "add/remove, PLD).",
 )
 @click.option("--delta", type=float, help="δ of the federation, fixed by its first run; 1e-5 when not given.")
 @click.option(
@@ -97,10 +103,12 @@ def simulate(
     Leaves OUT/ledger, OUT/checkpoints, OUT/dataset and OUT/report/{report.json,index.html}.
     """
     from shared.recipes.settings import parse
-    from simulations.federation import Asked, resume_run, start_run
+    from simulations.asked import Asked
+    from simulations.chain import CHAIN, is_begun, resume_chain, start_chain
+    from simulations.federation import resume_run, start_run
 
     if resume:
-        resume_run(out, engine)
+        (resume_chain if is_begun(out) else resume_run)(out, engine)
         return
     if cohorts is None:
         raise click.UsageError("Missing option '--cohorts': the folder of the hospitals' folders.")
@@ -119,4 +127,4 @@ def simulate(
         overlap,
         federation,
     )
-    start_run(out, cohorts, asked, engine)
+    (start_chain if recipe == CHAIN else start_run)(out, cohorts, asked, engine)

@@ -1,8 +1,6 @@
 """A simulated federation from start to data set: check the cohorts, run the engine, publish, report."""
 
-import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -12,28 +10,22 @@ from client.app import records_of
 from client.cohort import find_cohort, is_site
 from client.policy import POLICY_FILE, read_policy
 from client.site import Site
-from server.dataset.publication import publish
-from server.ledger.home import Home
 from server.report.build import write_report
-from server.run.coordinator import load_model
+from server.run.drawing import drawer_of
 from server.run.folder import RunFolder
 from server.run.job import Job
 from server.run.planning import plan
+from server.run.sampling import publish_asked
 from shared.canonical import digest
 from shared.errors import CohortError, PolicyRefusal, UsageError
 from shared.files import write_durably
-from shared.ledger.events import QUERY_PREFIX
 from shared.ledger.view import views
-from shared.privacy.events import NoiseSource
-from shared.privacy.randomness import derive_seed
 from shared.recipes.base import Progress, Recipe
 from shared.recipes.catalogue import load
-from shared.recipes.settings import Setting
+from simulations.asked import Asked
 from simulations.bars import bars
 from simulations.engines import Engine, run_engine
 
-HOME = ".federation"  # the coordinator's home beside the cohorts of a simulation
-MAX_EPSILON = 100.0  # more protects nobody, and takes the accountant gigabytes to say so
 POLICY = """\
 # What this site allows; edit freely, it wins over anything a coordinator asks.
 # Written by `willis simulate`: generous, because everything stays on one machine.
@@ -51,25 +43,6 @@ allow_patch_unit = true     # a real hospital says false
 """
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What `willis simulate` was asked for."""
-
-    recipe: str
-    variant: str | None
-    preset: str
-    settings: Mapping[str, Setting]
-    epsilon: float | None
-    delta: float | None  # None: the federation's
-    rounds: int | None
-    seed: int | None
-    pretrain: str | None
-    count: int
-    unsafe_non_private: bool
-    overlap: int | None  # None: the federation's
-    federation: Path | None  # None: beside the cohorts
-
-
 class _Simulation(BaseModel):
     """What only a simulation knows, kept beside the run for `--resume`: never part of what is published."""
 
@@ -77,37 +50,56 @@ class _Simulation(BaseModel):
     seed: int | None
 
 
-def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine, initial: bytes = b"") -> None:
-    """Start a run in the empty folder `out` and take it to its data set and report.
-
-    `initial` are weights to start from (safetensors), which a query scores.
-    """
-    private = asked.epsilon is not None
-    recipe = load(asked.recipe, asked.variant, asked.preset, private=private, settings=asked.settings)
-    folder = RunFolder(out)
-    _check_empty(out)
-    sites = find_sites(cohorts)
-    home = Home(asked.federation or cohorts / HOME)
-    if asked.delta is not None and not 0 < asked.delta < 1:
-        raise UsageError(f"--delta {asked.delta:g}: choose a number between 0 and 1, such as 1e-5")
-    delta, overlap = home.agree(asked.delta, asked.overlap)
-    job = _job(asked, recipe, sites=len(sites), delta=delta, initial=digest(initial) if initial else "")
-    plan(job, recipe, [])  # a target out of reach is refused before anything is read or written
-    with bars() as progress:
-        _check_cohorts(sites, recipe, job, overlap, progress)
-        folder.begin(job, home.path)
-        home.found(delta, overlap)
-        if initial:
-            write_durably(folder.initial_file, initial)
-        kept = _Simulation(cohorts=cohorts.resolve(), seed=asked.seed)
-        write_durably(_kept_file(out), kept.model_dump_json(indent=2).encode() + b"\n")
-        _conduct(folder, job, kept, engine, progress)
-    if not initial:
-        _say_what_next(out, job)
+def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine) -> None:
+    """Start a run in the empty folder `out` and take it to its data set and report."""
+    train_run(out, cohorts, asked, engine)
+    finish(out)
 
 
 def resume_run(out: Path, engine: Engine) -> None:
-    """Continue the run in `out`, with the settings it was started with."""
+    """Continue the run in `out`, with the settings it was started with, to its data set and report."""
+    continue_run(out, engine)
+    finish(out)
+
+
+def train_run(out: Path, cohorts: Path, asked: Asked, engine: Engine, initial: bytes = b"") -> None:
+    """Start a run in the empty folder `out` and take it to settlement and report.
+
+    `initial` are weights to start from (safetensors), which a query scores.
+    """
+    check_empty(out)
+    job = check_run(cohorts, asked, initial)
+    folder = RunFolder(out)
+    home, delta, overlap = asked.federation_of(cohorts)
+    folder.begin(job, home.path)
+    home.found(delta, overlap)
+    if initial:
+        write_durably(folder.initial_file, initial)
+    kept = _Simulation(cohorts=cohorts.resolve(), seed=asked.seed)
+    write_durably(_kept_file(out), kept.model_dump_json(indent=2).encode() + b"\n")
+    with bars() as progress:
+        _conduct(folder, kept, engine, progress)
+
+
+def check_run(cohorts: Path, asked: Asked, initial: bytes = b"") -> Job:
+    """Return the run that was asked for, after reading every cohort; nothing of the run is written.
+
+    Raises:
+        UsageError: what is asked does not exist, or is out of reach.
+        CohortError: a cohort cannot be read, or is not what the recipe needs.
+    """
+    recipe = asked.load()
+    sites = find_sites(cohorts)
+    _, delta, overlap = asked.federation_of(cohorts)
+    job = asked.job(recipe, sites=len(sites), delta=delta, initial=digest(initial) if initial else "")
+    plan(job, recipe, [])  # a target out of reach is refused before anything is read
+    with bars() as progress:
+        _check_cohorts(sites, recipe, job, overlap, progress)
+    return job
+
+
+def continue_run(out: Path, engine: Engine) -> None:
+    """Continue the run in `out`, with the settings it was started with, to settlement and report."""
     folder = RunFolder(out)
     job = folder.job()
     try:
@@ -118,8 +110,19 @@ def resume_run(out: Path, engine: Engine) -> None:
     _, overlap = folder.home.agree(None, None)
     with bars() as progress:
         _check_cohorts(find_sites(kept.cohorts), load(job.recipe, job.variant, job.preset), job, overlap, progress)
-        _conduct(folder, job, kept, engine, progress)
-    _say_what_next(out, job)
+        _conduct(folder, kept, engine, progress)
+
+
+def finish(out: Path) -> None:
+    """Publish the data set of the trained run, or chain of runs, in `out`, if it may be, and say what is next."""
+    drawer = drawer_of(out)
+    publishes = drawer.run.spending.protects_patients and not drawer.run.is_query
+    if publishes and not (out / "dataset").exists():
+        with bars() as progress:
+            progress("data set", 0, 1)
+            publish_asked(out)
+            progress("data set", 1, 1)
+    _say_what_next(out, drawer.folder)
 
 
 def find_sites(cohorts: Path) -> list[Path]:
@@ -140,8 +143,12 @@ def find_sites(cohorts: Path) -> list[Path]:
     return sites
 
 
-def _check_empty(out: Path) -> None:
-    """Refuse a folder with something in it before anything is read (`RunFolder.begin` refuses it too)."""
+def check_empty(out: Path) -> None:
+    """Refuse a folder with something in it before anything is read (`RunFolder.begin` refuses it too).
+
+    Raises:
+        UsageError: it has.
+    """
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"{out}: not empty; give --resume to continue its run, or another folder")
 
@@ -174,35 +181,6 @@ def _check_resumable(folder: RunFolder, job: Job, kept: _Simulation) -> None:
             raise CohortError(f"{cohort.folder}: {msg}; restore them, or start another run")
 
 
-def _job(asked: Asked, recipe: Recipe, sites: int, delta: float, initial: str) -> Job:
-    if recipe.name.startswith(QUERY_PREFIX) and not initial:
-        raise UsageError(f"{recipe.name} measures a given network; use `willis query`")
-    if asked.unsafe_non_private == (asked.epsilon is not None):
-        raise UsageError("give either --epsilon or --unsafe-non-private: noise is a choice made by name")
-    if asked.epsilon is not None and not 0 < asked.epsilon <= MAX_EPSILON:
-        remedy = f"choose a number above 0 and at most {MAX_EPSILON:g}, or --unsafe-non-private by name"
-        raise UsageError(f"--epsilon {asked.epsilon:g}: {remedy}")
-    seeded = asked.seed is not None
-    pretrain = {"phantoms": True, "none": False, None: recipe.pretrains}[asked.pretrain]
-    return Job(
-        recipe=recipe.name,
-        variant=recipe.variant,
-        preset=recipe.preset,
-        settings=recipe.schedule.only(asked.settings),
-        epsilon=asked.epsilon,
-        delta=delta,
-        rounds=asked.rounds or recipe.schedule.rounds,
-        sites=sites,
-        noise_source=NoiseSource.SEEDED if seeded else NoiseSource.SYSTEM,
-        # Derived, so that what the ledger publishes is not the seed of the noise.
-        public_seed=derive_seed(asked.seed, "public") if asked.seed is not None else secrets.randbits(63),
-        pretrain=pretrain,
-        initial=initial,
-        cases=asked.count,
-        nonce="" if seeded else secrets.token_hex(16),
-    )
-
-
 def _check_cohorts(sites: Sequence[Path], recipe: Recipe, job: Job, overlap: int, progress: Progress) -> None:
     """Read every cohort before anything starts, so that errors name files here, where a person may see them."""
     seen: dict[str, list[Path]] = {}
@@ -224,7 +202,7 @@ def _check_cohorts(sites: Sequence[Path], recipe: Recipe, job: Job, overlap: int
     progress("reading cohorts", len(sites), len(sites))
 
 
-def _conduct(folder: RunFolder, job: Job, kept: _Simulation, engine: Engine, progress: Progress) -> None:
+def _conduct(folder: RunFolder, kept: _Simulation, engine: Engine, progress: Progress) -> None:
     try:
         run_engine(engine, folder.path, find_sites(kept.cohorts), kept.seed, progress)
     except PolicyRefusal:
@@ -232,13 +210,6 @@ def _conduct(folder: RunFolder, job: Job, kept: _Simulation, engine: Engine, pro
         raise
     progress("report", 0, 1)
     write_report(folder.path)
-    run = folder.plan()
-    if run.spending.protects_patients and not run.is_query and not (folder.path / "dataset").exists():
-        recipe, model, _ = load_model(folder)
-        cases = recipe.sample(model, job.cases, derive_seed(run.public_seed, "dataset"))
-        ledger = folder.home.open_ledger()
-        publish(folder, folder.path / "dataset", cases, store=ledger)
-        ledger.close()
     progress("report", 1, 1)
 
 
@@ -246,16 +217,17 @@ def _kept_file(out: Path) -> Path:
     return out / "simulation.json"
 
 
-def _say_what_next(out: Path, job: Job) -> None:
+def _say_what_next(out: Path, folder: RunFolder) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"report    {out / 'report' / 'index.html'}")
-    spending = RunFolder(out).plan().spending
+    console.print(f"report    {folder.path / 'report' / 'index.html'}")
+    spending = folder.plan().spending
     if not spending.protects_patients:
         why = f"whose unit is the {spending.unit.value}" if spending.is_private else "without noise"
         console.print(f"data set  none: a run {why} may not be published")
         console.print(f"next      willis sample {out} SAMPLES --count 50 --unsafe-non-private   # to look at")
         return
-    console.print(f"data set  {out / 'dataset'} ({job.cases} cases; see contact-sheet.png, README.md)")
-    console.print(f"ledger    {out / 'ledger'}")
-    console.print(f"next      willis audit verify {out}")
+    console.print(f"data set  {out / 'dataset'} ({folder.job().cases} cases; see contact-sheet.png, README.md)")
+    console.print(f"ledger    {folder.ledger}")
+    apart = "" if folder.path == out else f" --dataset {out / 'dataset'}"
+    console.print(f"next      willis audit verify {folder.path}{apart}")
     console.print(f"          willis sample {out} MORE --count 1000   # free: post-processing")

@@ -15,9 +15,10 @@ from shared.ledger.view import view
 from shared.privacy.accounting import cost
 from shared.recipes.query_dice import DiceQuery, answer_of
 from shared.recipes.vessel_records import EDGE
+from simulations.asked import Asked
 from simulations.bars import bars
 from simulations.evaluation.asked import Counter
-from simulations.federation import Asked, start_run
+from simulations.federation import train_run
 
 
 def ask_dice(out: Path, of: Path, cohorts: Path, asked: Asked, steps: int) -> list[str]:
@@ -25,7 +26,7 @@ def ask_dice(out: Path, of: Path, cohorts: Path, asked: Asked, steps: int) -> li
 
     Raises:
         UsageError: the data set has no vessels, or patches of another size than the preset's.
-        WillisError: as `simulations.federation.start_run`.
+        WillisError: as `simulations.federation.train_run`.
     """
     pairs = find_published(of).pairs()
     edge = EDGE[asked.preset]
@@ -34,7 +35,7 @@ def ask_dice(out: Path, of: Path, cohorts: Path, asked: Asked, steps: int) -> li
     with bars() as progress:
         network = train(pairs, steps, asked.seed or 0, Counter(progress, "training on public data", steps))
     initial = {f"network.{name}": value for name, value in network.state_dict().items()}
-    start_run(out, cohorts, asked, "embedded", save(initial))
+    train_run(out, cohorts, asked, "embedded", save(initial))
     return _answer(RunFolder(out))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from server.dataset.cases import Case
 from server.dataset.claims import privacy_claims
 from server.dataset.files import LICENCE
+from server.dataset.origin import USUAL, Origin
 from server.dataset.seal import NAMESPACE
 from server.report.words import NOISE, not_covered, pretraining
 from shared.identity import Identity
@@ -25,11 +26,13 @@ _MEANING = {
 }
 
 
-def card(view: RunView, cases: Sequence[Case], checkpoint: Checkpoint, signer: Identity) -> str:
+def card(
+    view: RunView, cases: Sequence[Case], checkpoint: Checkpoint, signer: Identity, origin: Origin = USUAL
+) -> str:
     """Return README.md of a published data set, with a YAML header that dataset hubs read."""
     sections = [
         _header(view),
-        _what(view, cases),
+        _what(view, cases, origin),
         _privacy(view, checkpoint.head),
         _files(cases),
         _use(),
@@ -80,7 +83,7 @@ def _title(view: RunView) -> str:
     return f"{kind}Synthetic brain images, {view.run.recipe} (Willis run {view.run.run[:12]})"
 
 
-def _what(view: RunView, cases: Sequence[Case]) -> str:
+def _what(view: RunView, cases: Sequence[Case], origin: Origin) -> str:
     run, sites = view.run, len(view.reserves)
     patients = sum(view.enrolled[site].patients for site in view.reserves)
     roles = sorted({role for case in cases for role in case.files})
@@ -99,7 +102,7 @@ Volumes: {", ".join(shapes)} voxels. Each case has:
 {sites} sites that declared {patients} patients together trained one generator without their images leaving
 them: {run.system}; {len(view.rounds)} rounds of {run.steps_per_round} private steps. Before any patient, the
 generator had seen: {pretraining(view)}.
-Labels are made together with the images by the same generator; nobody has corrected them by hand.
+{origin.words}
 """
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from server.dataset.card import card, unsafe_card
 from server.dataset.cases import check_cases, write_cases
 from server.dataset.files import write_files
+from server.dataset.origin import USUAL, Origin, uncovered
 from server.dataset.seal import seal, seal_faults, sealed_by
 from server.ledger.export import export_ledger
 from server.ledger.recorder import Recorder
@@ -29,11 +30,15 @@ from shared.ledger.release_rules import kind_of, objections
 from shared.ledger.store import LedgerStore
 from shared.ledger.verify import verify_runs
 from shared.ledger.verify_spending import composed
-from shared.ledger.view import RunView, first_release, head_of, view
+from shared.ledger.view import RunView, first_release, head_of, view, views
 
 
-def publish(folder: RunFolder, out: Path, scans: Iterable[Scan], *, store: LedgerStore) -> Path:
+def publish(
+    folder: RunFolder, out: Path, scans: Iterable[Scan], *, store: LedgerStore, origin: Origin = USUAL
+) -> Path:
     """Write, check, record and sign the data set `out` of a run; return `out`.
+
+    `origin` says how the cases were made, where this run did not make them alone.
 
     Raises:
         PublicationRefused: the run or a case may not be published, or `out` exists; says what to do.
@@ -41,17 +46,17 @@ def publish(folder: RunFolder, out: Path, scans: Iterable[Scan], *, store: Ledge
     """
     run, coordinator = folder.plan().run, folder.home.identity
     seen = view(store.events, run)
-    if reasons := _reasons_against(seen):
+    if reasons := _reasons_against(seen) or uncovered(origin, seen, views(store.events)):
         raise PublicationRefused(f"run {run[:12]} may not be published: {'; '.join(reasons)}")
     kind = kind_of(seen)
-    with _whole_or_nothing(out) as partial:
+    with whole_or_nothing(out) as partial:
         mark = "SYNTHETIC" if kind == "release" else "SIMULATION, NOT A RELEASE"
         cases = write_cases(partial, scans, prefix="syn", description=f"{mark} willis {run[:12]}")
         # Referring to the log as it was before any release keeps the bytes equal when publishing is repeated.
         lines = store.lines[: first_release(seen, len(store.lines))]
         checkpoint = Checkpoint.by(coordinator, head_of(lines))
         write_files(partial, seen, cases, checkpoint, lines)
-        text = card(seen, cases, checkpoint, coordinator)
+        text = card(seen, cases, checkpoint, coordinator, origin)
         (partial / "README.md").write_text(text, encoding="utf-8")
         sums = seal(partial, coordinator)
         check_cases(partial, cases)
@@ -69,7 +74,7 @@ def write_unsafe_samples(folder: RunFolder, out: Path, scans: Iterable[Scan], *,
         PublicationRefused: a case is damaged, or `out` exists.
     """
     seen = view(store.events, folder.plan().run)
-    with _whole_or_nothing(out) as partial:
+    with whole_or_nothing(out) as partial:
         text = f"NOT PRIVATE - NOT FOR PUBLICATION willis {seen.run.run[:12]}"
         cases = write_cases(partial, scans, prefix="unsafe", description=text)
         (partial / "README.md").write_text(unsafe_card(seen, folder.path.name), encoding="utf-8")
@@ -105,7 +110,7 @@ def _check_seal(folder: Path, coordinator: Identity) -> None:
 
 
 @contextmanager
-def _whole_or_nothing(out: Path) -> Iterator[Path]:
+def whole_or_nothing(out: Path) -> Iterator[Path]:
     """Yield a sibling folder that becomes `out` when the block succeeds and vanishes when it does not.
 
     Raises:

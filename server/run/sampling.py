@@ -1,35 +1,59 @@
-"""Draws from a finished run: post-processing of what its mechanism released."""
+"""Draws from finished runs: post-processing of what their mechanisms released."""
 
 from pathlib import Path
 
 from server.dataset.publication import publish, write_unsafe_samples
-from server.run.coordinator import load_model
-from server.run.folder import RunFolder
+from server.run.drawing import drawer_of
 from shared.errors import PublicationRefused, UsageError
+from shared.ledger.events import Run
 from shared.privacy.randomness import derive_seed
 
 
+def publish_asked(path: Path) -> None:
+    """Publish the data set that the run (or chain of runs) in `path` was asked for, in `path`/dataset.
+
+    Raises:
+        UsageError: a run is not finished.
+        PublicationRefused: as `server.dataset.publication.publish`.
+    """
+    drawer = drawer_of(path)
+    cases = drawer.draw(drawer.folder.job().cases, derive_seed(drawer.run.public_seed, "dataset"), "")
+    ledger = drawer.folder.home.open_ledger()
+    try:
+        publish(drawer.folder, path / "dataset", cases, store=ledger, origin=drawer.origin)
+    finally:
+        ledger.close()
+
+
 def draw_more(run_dir: Path, out: Path, *, count: int, seed: int, source: str, unsafe: bool) -> None:
-    """Publish `count` further cases of a run in the new folder `out`.
+    """Publish `count` further cases of a run (or chain of runs) in the new folder `out`.
 
     Raises:
         UsageError: the run is not finished, or has no such source.
         PublicationRefused: the run protects no patient and `unsafe` was not said by name, or it does and was.
     """
-    folder = RunFolder(run_dir)
-    recipe, model, run = load_model(folder)
-    if source and source not in recipe.sources:
-        raise UsageError(f"source {source!r} is unknown; this run has: {', '.join(recipe.sources)}")
+    drawer = drawer_of(run_dir)
+    if source and source not in drawer.sources:
+        raise UsageError(f"source {source!r} is unknown; this run has: {', '.join(drawer.sources)}")
+    check_said(run_dir, drawer.run, unsafe=unsafe)
+    cases = drawer.draw(count, derive_seed(drawer.run.public_seed, "sample", seed), source)
+    ledger = drawer.folder.home.open_ledger()
+    try:
+        if unsafe:
+            write_unsafe_samples(drawer.folder, out, cases, store=ledger)
+        else:
+            publish(drawer.folder, out, cases, store=ledger, origin=drawer.origin)
+    finally:
+        ledger.close()
+
+
+def check_said(run_dir: Path, run: Run, *, unsafe: bool) -> None:
+    """Check that `--unsafe-non-private` was given for a run that protects no patient, and for no other.
+
+    Raises:
+        PublicationRefused: it was not, or it was.
+    """
     if unsafe == run.spending.protects_patients:
         remedy = "drop --unsafe-non-private" if unsafe else "say --unsafe-non-private to draw samples to look at"
         kind = "protects patients" if unsafe else "does not protect patients and may not be published"
         raise PublicationRefused(f"{run_dir}: the run {kind}; {remedy}")
-    cases = recipe.sample(model, count, derive_seed(run.public_seed, "sample", seed), source)
-    ledger = folder.home.open_ledger()
-    try:
-        if unsafe:
-            write_unsafe_samples(folder, out, cases, store=ledger)
-        else:
-            publish(folder, out, cases, store=ledger)
-    finally:
-        ledger.close()

@@ -93,6 +93,26 @@ def inject(
     )
 
 
+def lay(mask: NDArray[np.generic], mask_affine: Matrix, anatomy: NDArray[np.generic], affine: Matrix) -> Mask:
+    """Return the lesion where it lies in millimetres, on the map's grid (i, j, k) and clipped to parenchyma.
+
+    Arguments as for `inject`, but both affines lead to the same millimetres.
+
+    Raises:
+        NoRoomError: none of it lies in parenchyma.
+        UsageError: the mask is empty or not 3D.
+        CohortError: the map has an unknown label.
+    """
+    _check(Placement(), mask)
+    lesion = np.asarray(mask, np.float32) > 0.5
+    to_map = np.linalg.inv(affine) @ mask_affine
+    centre = to_map[:3, :3] @ ndimage.center_of_mass(lesion) + to_map[:3, 3]
+    placed = _clipped(*_rasterised(_trimmed(lesion), to_map[:3, :3], centre), is_parenchyma(anatomy))
+    if not placed.any():
+        raise NoRoomError("none of the lesion lies in the map's parenchyma; take mask and map of one space")
+    return placed
+
+
 class _Room:
     """Where in a map a lesion may be centred, and what it may cover from there."""
 
@@ -138,7 +158,9 @@ def _trimmed(lesion: Mask) -> Mask:
     return np.pad(lesion[box], 1)
 
 
-def _rasterised(lesion: Mask, to_map: Matrix, centre: NDArray[np.intp]) -> tuple[NDArray[np.intp], Mask]:
+def _rasterised(
+    lesion: Mask, to_map: Matrix, centre: NDArray[np.intp] | NDArray[np.float64]
+) -> tuple[NDArray[np.intp], Mask]:
     """Return the first voxel (3,) of a box of the map, which may lie outside it, and the lesion in that box.
 
     `to_map` (3, 3) takes steps of the mask's voxels to steps of the map's; the lesion's centre of mass goes to

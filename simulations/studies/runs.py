@@ -12,7 +12,8 @@ from shared.canonical import Json
 from shared.privacy.accounting import PrivacyCost, cost
 from shared.privacy.events import SampledGaussian
 from shared.recipes.settings import Setting
-from simulations.federation import Asked, start_run
+from simulations.asked import Asked
+from simulations.federation import start_run
 from simulations.studies.cells import Cell
 from simulations.studies.cohorts import federate
 

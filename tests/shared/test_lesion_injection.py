@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from shared.errors import CohortError, UsageError
 from shared.imaging.anatomy import LESION_CLASS, Side, indices, is_parenchyma
-from shared.imaging.lesion_injection import NoRoomError, Placement, inject
+from shared.imaging.lesion_injection import NoRoomError, Placement, inject, lay
 from shared.imaging.territories import Artery, halves, hindbrain, territories
 
 LABELS = NDArray[np.int16]
@@ -204,3 +204,31 @@ def test_an_option_out_of_range_is_refused(placement: Placement) -> None:
     anatomy, affine = head()
     with pytest.raises(UsageError, match="need 0 < scale"):
         inject(ball(9), MASK_AFFINE, anatomy, affine, np.random.default_rng(0), placement)
+
+
+def test_a_lesion_laid_in_place_covers_what_it_covers_in_millimetres() -> None:
+    """A box from 10 to 20 mm along each axis, of 1 mm voxels, on a map of 4 mm voxels that begin at -2 mm.
+
+    Map voxels 3 and 4 reach from 10 to 18 mm, voxel 5 from 18 to 22 mm: it is covered by half and no more.
+    """
+    anatomy = np.full((8, 8, 8), 2, np.int16)
+    anatomy[3, 3, 3] = 4  # fluid
+    mask = np.zeros((12, 12, 12), bool)
+    mask[1:11, 1:11, 1:11] = True
+    mask_affine, affine = np.eye(4), np.diag([4.0, 4.0, 4.0, 1.0])
+    mask_affine[:3, 3] = 9.5
+    expected = np.zeros((8, 8, 8), bool)
+    expected[3:5, 3:5, 3:5] = True
+    expected[3, 3, 3] = False
+    assert np.array_equal(lay(mask, mask_affine, anatomy, affine), expected)
+    flipped = mask_affine @ np.diag([-1.0, 1.0, 1.0, 1.0])
+    flipped[0, 3] += 11
+    assert np.array_equal(lay(mask, flipped, anatomy, affine), expected)
+
+
+def test_a_lesion_that_lies_elsewhere_is_refused() -> None:
+    anatomy, affine = head()
+    away = affine.copy()
+    away[:3, 3] += 1000
+    with pytest.raises(NoRoomError, match="one space"):
+        lay(ball(10.0), away, anatomy, affine)

@@ -1,0 +1,25 @@
+"""Volumes turned so that their axes point right, front and up, as networks for axial slices expect, and back."""
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.imaging.scan import Volume
+
+_RAS = nib.orientations.axcodes2ornt("RAS")
+
+
+def to_ras(volume: NDArray[np.generic], affine: NDArray[np.float64]) -> Volume:
+    """Return a volume (i, j, k) with axes permuted and flipped so that they run nearest to RAS; no resampling."""
+    return _turned(volume, nib.orientations.io_orientation(affine))
+
+
+def from_ras(volume: NDArray[np.generic], affine: NDArray[np.float64]) -> Volume:
+    """Return the volume whose `to_ras` with the same affine (4, 4) is `volume`."""
+    back = nib.orientations.ornt_transform(_RAS, nib.orientations.io_orientation(affine))
+    return _turned(volume, back)
+
+
+def _turned(volume: NDArray[np.generic], orientation: NDArray[np.float64]) -> Volume:
+    turned = nib.orientations.apply_orientation(volume, orientation)
+    return np.ascontiguousarray(turned, dtype=np.float32)

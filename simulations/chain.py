@@ -1,0 +1,124 @@
+"""Stroke patients by two runs of one federation: a lesion generator, then a translator (Platscher et al., 2020).
+
+Both runs are asked of the same cohorts, under one budget. Each is a run like any other, in a folder of its
+own; the data set lies beside them, and claims what both cost.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from server.run.drawing import LESIONS, TRANSLATOR
+from server.run.folder import RunFolder
+from shared.errors import PolicyRefusal, UsageError
+from shared.files import write_durably
+from shared.privacy.joint_budget import Steps, split_epsilon
+from shared.recipes.settings import Setting
+from simulations.asked import Asked
+from simulations.engines import Engine
+from simulations.federation import check_empty, check_run, continue_run, finish, train_run
+
+CHAIN = "stroke-dwi"  # the recipe of `willis simulate` that is two runs
+_RECIPES = {LESIONS: "lesions-3d", TRANSLATOR: "translate-2d"}
+_SHARE = 0.5  # of the budget that goes to lesions; neither run is known to need more than the other
+
+
+class _Chain(BaseModel):
+    """What was asked, kept for `--resume`: never part of what is published."""
+
+    cohorts: Path
+    runs: dict[str, Asked]  # by folder, in this order
+
+
+def start_chain(out: Path, cohorts: Path, asked: Asked, engine: Engine) -> None:
+    """Start a chain in the empty folder `out` and take it to its data set.
+
+    Raises:
+        WillisError: as `simulations.federation.start_run`; what either run lacks is found before the first begins.
+    """
+    check_empty(out)
+    runs = _both(asked, asked.federation_of(cohorts)[1])
+    for one in runs.values():
+        check_run(cohorts, one)  # of both, before hours are spent on the first
+    kept = _Chain(cohorts=cohorts.resolve(), runs=runs)
+    write_durably(_kept_file(out), kept.model_dump_json(indent=2).encode() + b"\n")
+    _conduct(out, kept, engine)
+
+
+def resume_chain(out: Path, engine: Engine) -> None:
+    """Continue a chain from wherever it stopped."""
+    try:
+        kept = _Chain.model_validate_json(_kept_file(out).read_bytes())
+    except (OSError, ValueError) as err:
+        raise UsageError(f"{_kept_file(out)}: damaged; restore it, it says what was asked") from err
+    _conduct(out, kept, engine)
+
+
+def is_begun(out: Path) -> bool:
+    """Return whether a chain was started in `out`."""
+    return _kept_file(out).exists()
+
+
+def _conduct(out: Path, kept: _Chain, engine: Engine) -> None:
+    for name, asked in kept.runs.items():
+        try:
+            if RunFolder(out / name).job_file.exists():
+                continue_run(out / name, engine)
+            else:
+                train_run(out / name, kept.cohorts, asked, engine)
+        except PolicyRefusal as err:
+            if name == LESIONS:
+                raise
+            stays = f"the run in {out / LESIONS} is finished and stays"
+            raise PolicyRefusal(
+                f"{err}; {stays}: once the site allows the second, continue with --resume"
+            ) from err
+    finish(out)
+
+
+def _both(asked: Asked, delta: float) -> dict[str, Asked]:
+    """Return what is asked of each run."""
+    asked.check_noise()
+    settings = _by_run(asked.settings)
+    runs = {
+        name: replace(
+            asked,
+            recipe=recipe,
+            variant=asked.variant if name == TRANSLATOR else None,
+            settings=settings[name],
+            federation=asked.federation and asked.federation.resolve(),
+        )
+        for name, recipe in _RECIPES.items()
+    }
+    if asked.epsilon is None:
+        return runs
+    shares = split_epsilon(asked.epsilon, delta, _steps(runs[LESIONS]), _steps(runs[TRANSLATOR]), _SHARE)
+    return {name: replace(one, epsilon=part) for (name, one), part in zip(runs.items(), shares, strict=True)}
+
+
+def _by_run(settings: Mapping[str, Setting]) -> dict[str, dict[str, Setting]]:
+    """Return the settings of each run, which are asked for as `lesions.NAME` and `translator.NAME`.
+
+    Raises:
+        UsageError: a name begins with neither.
+    """
+    found: dict[str, dict[str, Setting]] = {name: {} for name in _RECIPES}
+    for full, value in settings.items():
+        run, _, name = full.partition(".")
+        if run not in found or not name:
+            raise UsageError(
+                f"--set {full}={value}: {CHAIN} is two runs; say {LESIONS}.NAME=VALUE or {TRANSLATOR}.NAME=VALUE"
+            )
+        found[run][name] = value
+    return found
+
+
+def _steps(asked: Asked) -> Steps:
+    schedule = asked.load().schedule
+    return Steps(schedule.sampling_rate, (asked.rounds or schedule.rounds) * schedule.steps)
+
+
+def _kept_file(out: Path) -> Path:
+    return out / "chain.json"

@@ -1,0 +1,211 @@
+"""Two runs under one budget: the data set claims what both cost, and any interruption leads to the same bytes."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+
+from client.site import Site
+from server.ledger.home import Home
+from server.run.folder import RunFolder
+from shared.imaging import nifti
+from shared.imaging.scan import Role
+from shared.ledger.view import view
+from shared.privacy.accounting import cost
+from shared.privacy.joint_budget import NEAR
+from shared.recipes.slice_records import ROLES
+from simulations import chain as chaining
+from simulations.asked import HOME
+from simulations.federation import train_run
+from tests.cohorts import add_stroke_patient, snapshot, write_policy
+from tests.commands import Outcome, willis
+
+EPSILON, DELTA = 6.0, 1e-5
+UNSAMPLED = ("--set", "lesions.sampling_rate=1", "--set", "translator.sampling_rate=1")  # priced fastest
+ONE_STEP = ("--rounds", 1, "--set", "lesions.steps=1", "--set", "translator.steps=1")
+LITTLE = (*ONE_STEP, *UNSAMPLED, "--pretrain", "none", "--count", 2, "--seed", 5)
+
+
+@pytest.fixture(autouse=True)
+def _one_accountant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the second accountant out, as where Opacus is not installed: it is slow and not at stake here."""
+    monkeypatch.setattr("server.report.build.second_opinion", lambda: None)
+
+
+@pytest.fixture(scope="module")
+def cohorts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sites whose keys are made, so that copies of them are the same sites."""
+    root = tmp_path_factory.mktemp("federation") / "cohorts"
+    for number in range(6):
+        site = root / ("east", "west")[number % 2]
+        add_stroke_patient(site, f"sub-{number:03d}", seed=number)
+        write_policy(site)
+    for name in ("east", "west"):
+        hospital = Site(root / name)
+        hospital.enrol(hospital.cohort(ROLES))
+    Home(root / HOME).found(DELTA, 1)
+    return root
+
+
+class Killed(Exception):
+    """No foreseen error: as if the process had ended there."""
+
+
+def chain(home: Path, cohorts: Path, *more: object) -> Outcome:
+    """Start a chain at `home` with a copy of the cohorts."""
+    mine = shutil.copytree(cohorts, home / "cohorts")
+    return willis("simulate", home / "out", "--recipe", "stroke-dwi", "--cohorts", mine, *LITTLE, *more)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cohorts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("server.report.build.second_opinion", lambda: None)
+        outcome = chain(home, cohorts, "--epsilon", EPSILON)
+    assert outcome.status == 0, outcome
+    return home / "out"
+
+
+@pytest.mark.slow
+def test_the_data_set_claims_the_joint_cost_of_both_runs(undisturbed: Path) -> None:
+    folder = RunFolder(undisturbed / "translator")
+    ledger = folder.home.open_ledger()
+    ledger.close()
+    plans = [RunFolder(undisturbed / name).plan() for name in ("lesions", "translator")]
+    joint = cost([plan.spending for plan in plans], DELTA).epsilon
+    assert (1 - NEAR) * EPSILON <= joint <= EPSILON
+    about = json.loads((undisturbed / "dataset" / "dataset_description.json").read_text())
+    claims = about["DifferentialPrivacy"]
+    assert set(claims["if_planned"]["sites"]) == {"east", "west"}
+    for claim in claims["if_planned"]["sites"].values():
+        assert claim["epsilon"] == pytest.approx(joint)
+    assert claims["maximum"]["epsilon"] >= joint
+    assert (
+        str(cost([plan.spending for plan in plans], DELTA)) in (undisturbed / "dataset" / "README.md").read_text()
+    )
+    report = json.loads((undisturbed / "translator" / "report" / "report.json").read_text())
+    level = report["federation"]["levels"][0]["if_planned"]["cost"]["pld"]
+    assert level["epsilon"] == pytest.approx(joint)
+    assert [r.kind for r in view(ledger.events, plans[1].run).releases] == ["simulation"]
+    assert not view(ledger.events, plans[0].run).releases
+
+
+@pytest.mark.slow
+def test_cases_are_coherent_and_the_card_says_how_they_were_made(undisturbed: Path) -> None:
+    dataset = undisturbed / "dataset"
+    card = (dataset / "README.md").read_text()
+    assert RunFolder(undisturbed / "lesions").plan().run[:12] in card
+    assert RunFolder(undisturbed / "translator").plan().run[:12] in card
+    assert "maps of public phantoms" in card
+    for number in (1, 2):
+        stem = f"sub-syn{number:04d}"
+        volumes = {
+            role: nifti.read(dataset / stem / "anat" / f"{stem}_desc-synthetic_{role.value}.nii.gz")[0]
+            for role in ROLES
+        }
+        lesion = volumes[Role.LESION] > 0
+        assert lesion.any()
+        assert (volumes[Role.ANATOMY][lesion] > 0).all()
+        outside = ~volumes[Role.ANATOMY].any(axis=(0, 1))
+        assert not volumes[Role.DWI][:, :, outside].any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["between the runs", "before publication"])
+def test_an_interrupted_chain_is_resumed_to_the_same_bytes(
+    place: str, undisturbed: Path, cohorts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(out: Path, *rest: object) -> None:
+        if place == "before publication" or out.name == "translator":
+            raise Killed
+        train_run(out, *rest)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        name = "finish" if place == "before publication" else "train_run"
+        patch.setattr(chaining, name, killed)
+        with pytest.raises(Killed):
+            chain(tmp_path, cohorts, "--epsilon", EPSILON)
+    assert not (tmp_path / "out" / "dataset").exists()
+    assert willis("simulate", tmp_path / "out", "--resume").status == 0
+    mine, theirs = (
+        {path.relative_to(out): data for path, data in snapshot(out / "dataset").items()}
+        for out in (tmp_path / "out", undisturbed)
+    )
+    assert mine == theirs
+
+
+@pytest.mark.slow
+def test_a_cap_that_holds_one_run_stops_the_second_and_leaves_the_first(cohorts: Path, tmp_path: Path) -> None:
+    mine = shutil.copytree(cohorts, tmp_path / "home" / "cohorts")
+    write_policy(mine / "west", "max_epsilon = 5.0\n")
+    outcome = chain(tmp_path, mine, "--epsilon", EPSILON)
+    sentence = outcome.sentence()
+    assert "west refuses: this run would bring the cohort to" in sentence
+    assert "out/lesions is finished and stays" in sentence
+    write_policy(tmp_path / "cohorts" / "west", "max_epsilon = 20.0\n")
+    first = snapshot(tmp_path / "out" / "lesions" / "checkpoints")
+    assert willis("simulate", tmp_path / "out", "--resume").status == 0
+    assert snapshot(tmp_path / "out" / "lesions" / "checkpoints") == first
+    assert (tmp_path / "out" / "dataset").exists()
+
+
+@pytest.fixture(scope="module")
+def without_noise(cohorts: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    home = tmp_path_factory.mktemp("without")
+    return home / "out", chain(home, cohorts, "--unsafe-non-private")
+
+
+def test_a_chain_without_noise_publishes_nothing_and_can_be_looked_at(
+    without_noise: tuple[Path, Outcome], tmp_path: Path
+) -> None:
+    out, outcome = without_noise
+    assert outcome.status == 0, outcome
+    assert not any(out.rglob("dataset"))
+    assert f"willis sample {out} SAMPLES --count 50 --unsafe-non-private" in " ".join(outcome.said)
+    assert "say --unsafe-non-private" in willis("sample", out, tmp_path / "more", "--count", 1).sentence()
+    assert willis("sample", out, tmp_path / "more", "--count", 1, "--unsafe-non-private").status == 0
+    names = {path.name for path in (tmp_path / "more" / "sub-unsafe0001" / "anat").iterdir()}
+    assert names == {f"sub-unsafe0001_desc-synthetic_{role.value}.nii.gz" for role in ROLES}
+
+
+REFUSED = {
+    "steps=1": "stroke-dwi is two runs; say lesions.NAME=VALUE or translator.NAME=VALUE",
+    "generator.steps=1": "--set generator.steps=1: stroke-dwi is two runs",
+    "lesions.=1": "--set lesions.=1: stroke-dwi is two runs",
+    "translator.stepz=1": "setting stepz = 1: Extra inputs are not permitted; there are: steps=",
+    "lesions.reconstruction=1": "setting reconstruction = 1: Extra inputs",
+}
+
+
+@pytest.mark.parametrize("given", REFUSED)
+def test_a_setting_that_is_neither_runs_is_refused_before_anything_is_written(
+    given: str, cohorts: Path, tmp_path: Path
+) -> None:
+    asked = ("--recipe", "stroke-dwi", "--cohorts", cohorts, "--unsafe-non-private", "--set", given)
+    assert REFUSED[given] in willis("simulate", tmp_path / "out", *asked).sentence()
+    assert not (tmp_path / "out").exists()
+
+
+def test_noise_is_a_choice_made_by_name_and_a_finite_one(cohorts: Path, tmp_path: Path) -> None:
+    asked = ("simulate", tmp_path / "out", "--recipe", "stroke-dwi", "--cohorts", cohorts)
+    assert "give either --epsilon or --unsafe-non-private" in willis(*asked).sentence()
+    assert "--epsilon inf" in willis(*asked, "--epsilon", math.inf).sentence()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cohort_without_images_is_refused_before_the_lesion_run(cohorts: Path, tmp_path: Path) -> None:
+    mine = shutil.copytree(cohorts, tmp_path / "cohorts")
+    for path in mine.glob(f"east/*/**/*_{Role.DWI.value}.nii.gz"):
+        path.unlink()
+    asked = ("--recipe", "stroke-dwi", "--cohorts", mine, *LITTLE, "--unsafe-non-private")
+    assert "dwi" in willis("simulate", tmp_path / "out", *asked).sentence()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_description_of_the_chain_is_named(tmp_path: Path) -> None:
+    (tmp_path / "chain.json").write_text('{"cohorts": "x"')
+    sentence = willis("simulate", tmp_path, "--resume").sentence()
+    assert sentence == f"{tmp_path / 'chain.json'}: damaged; restore it, it says what was asked"
