@@ -32,13 +32,15 @@ Cases = NDArray[np.float32]  # (n, 2, i, j, k): image in [0, 1], lesion 0 or 1
 
 @dataclass(frozen=True)
 class Judging:
-    """The size of the network and how many volumes an update takes."""
+    """The size of the network, how many volumes an update takes, and how much of each."""
 
     widths: tuple[int, ...]
     batch: int
+    window: int | None = None  # edge in-plane of what is cut out of each, in voxels; None: all of it
 
 
-JUDGING = {"small": Judging(SMALL_WIDTHS, 2), "paper": Judging(PAPER_WIDTHS, 5)}
+# On whole volumes, of which a lesion fills a thousandth, a small network takes too long to say anything at all.
+JUDGING = {"small": Judging(SMALL_WIDTHS, 4, 32), "paper": Judging(PAPER_WIDTHS, 5)}
 
 
 def case_of(scan: Scan) -> Cases:
@@ -63,7 +65,7 @@ def train(cases: Cases, steps: int, seed: int, judging: Judging, network: nn.Mod
     whole = torch.from_numpy(cases)
     with seeded(seed):  # weights and dropout
         started = LesionUnet(judging.widths) if network is None else copy.deepcopy(network).train()
-        shown = partial(augmented, generator=generator)
+        shown = partial(_shown, window=judging.window, generator=generator)
         return fit(started, whole[:, :1], whole[:, 1:], steps, judging.batch, shown, generator, rate=RATE)
 
 
@@ -91,11 +93,37 @@ def augmented(cases: Tensor, generator: torch.Generator) -> Tensor:
     return torch.cat([moved[:, :1], (moved[:, 1:] > 0.5).float()], dim=1)
 
 
+def cut(cases: Tensor, window: int, generator: torch.Generator) -> Tensor:
+    """Return (n, 2, window, window, k) of cases: in one of two, around a lesion voxel; otherwise anywhere."""
+    return torch.stack([_cut(case, window, generator) for case in cases])
+
+
+def _cut(case: Tensor, window: int, generator: torch.Generator) -> Tensor:
+    room = case.shape[1] - window
+    places = case[1].nonzero()
+    if len(places) and torch.rand((), generator=generator) < 0.5:
+        place = places[torch.randint(len(places), (), generator=generator)][:2]
+        start = place - torch.randint(window, (2,), generator=generator)
+    else:
+        start = torch.randint(room + 1, (2,), generator=generator)
+    i, j = start.clamp(0, room).tolist()
+    return case[:, i : i + window, j : j + window]
+
+
+def _shown(cases: Tensor, window: int | None, generator: torch.Generator) -> Tensor:
+    """Return a batch as the network sees it."""
+    moved = augmented(cases, generator)
+    return moved if window is None else cut(moved, window, generator)
+
+
 def _check(cases: Cases, judging: Judging) -> None:
     divisor = 2 ** (len(judging.widths) - 1)
     if cases.ndim != 5 or len(cases) == 0 or cases.shape[1] != 2 or cases.shape[2] != cases.shape[3]:
         raise UsageError(f"training cases of shape {cases.shape}: (n, 2, edge, edge, k) with n > 0 is needed")
-    if any(edge % divisor for edge in cases.shape[2:]):
-        raise UsageError(f"training cases of {cases.shape[2:]} voxels: edges must be multiples of {divisor}")
+    if any(edge % divisor for edge in cases.shape[2:]) or (judging.window or 0) > cases.shape[2]:
+        least = f"at least {judging.window} and " if judging.window else ""
+        raise UsageError(
+            f"training cases of {cases.shape[2:]} voxels: edges must be {least}multiples of {divisor}"
+        )
     if not all(can_teach(case) for case in cases):
         raise UsageError(f"a training case has less than {MIN_VOXELS} voxels of lesion; leave it out")

@@ -145,7 +145,8 @@ def platscher(out: Path, preset: str, **chosen: int | None) -> None:
     ours, and the free public simulator too.
 
     \b
-    Writes OUT/platscher, -bars, -contrast, -cost (.csv, .md), platscher.png, -samples.png, -intensities.png. Example:
+    Writes OUT/platscher, -bars, -contrast, -cost (.csv, .md) and platscher.png, -samples.png, -intensities.png.
+    Example:
       willis study platscher strokes --preset small
     """
     from simulations.studies import platscher as study_of

@@ -8,6 +8,7 @@ them stand a private pair of runs, and the public simulator, which is free.
 from collections.abc import Mapping, Sequence
 
 from server.run.folder import RunFolder
+from shared.imaging.patches import Patches
 from shared.privacy.accounting import cost
 from shared.recipes.settings import Setting
 from simulations.studies.bench import Bench, Findings
@@ -29,7 +30,7 @@ from simulations.studies.samples import kept_samples
 from simulations.studies.stroke_drawing import Drawing, Pair, draw
 from simulations.studies.stroke_figures import intensities, slices_side_by_side
 from simulations.studies.stroke_judging import Outlining, outline
-from simulations.studies.stroke_looks import Viewing, view
+from simulations.studies.stroke_looks import MAPS, Viewing, view
 
 SIZES = {
     "small": Sizes(
@@ -55,7 +56,10 @@ TUNED_ON = (10, 50)  # patients
 JOINT = 8.0
 SHARES = (7.0, 3.2)  # most that translator and lesion generator may cost, so that both together cost at most JOINT
 # Of a small preset, which learns most of what it learns from public phantoms: fewer rounds and smaller draws.
-ROUNDS: dict[str, tuple[int | None, int | None]] = {"small": (20, 10), "paper": (None, None)}
+ROUNDS: dict[str, tuple[int | None, int | None]] = {
+    "small": (20, 10),
+    "paper": (None, None),
+}  # translator, lesions
 DRAWS: dict[str, dict[str, Setting]] = {"small": {"sampling_rate": 0.06}, "paper": {}}
 PRIVATE_DRAWS: dict[str, dict[str, Setting]] = {"small": {"sampling_rate": 0.1, "records": 2}, "paper": {}}
 LESION_DRAWS: dict[str, dict[str, Setting]] = {"small": {"sampling_rate": 0.1}, "paper": {}}
@@ -96,19 +100,14 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
     outlines = bench.compute("outlining", _outlinings(drawings, cohorts, tests, sizes), outline)
 
     found = Found(sizes, kinds, outlines, looks, _claims(bench, chosen, runs))
-    pictures = {row.name: kept_samples(bench.out, f"view-{row.key}-1") for row in kinds}
     figures = {
         f"{NAME}.png": dots(
             {found.name_of(use, row): found.dice(use, row) for use, row in found.lines()},
             "DSC",
             f"DSC on {found.positives} test patients with a lesion; a dot a training",
         ),
-        f"{NAME}-samples.png": slices_side_by_side(
-            {"patients (others)": kept_samples(bench.out, f"view-{PATIENTS}-1"), **pictures}
-        ),
-        f"{NAME}-intensities.png": intensities(
-            {n: found.histograms(n) for n in (PATIENTS, *found.keys)}, found.names
-        ),
+        f"{NAME}-samples.png": slices_side_by_side(_pictures(bench, kinds)),
+        f"{NAME}-intensities.png": intensities({n: found.histograms(n) for n in found.names}, found.names),
     }
     tables = (segmentation_table(found), bars_table(found), contrast_table(found), cost_table(found))
     return Findings(tables, figures), [*trained.values(), *drawn.values(), *looks.values(), *outlines.values()]
@@ -117,7 +116,6 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
 def _pair(row: Row, seed: int, cohort: str, sizes: Sizes) -> Pair:
     private = row.epsilon is not None
     common = {"cohort": cohort, "seed": seed, "preset": sizes.preset}
-    lesion_rounds = ROUNDS[sizes.preset][1] if row.rounds is None or row.rounds > 1 else row.rounds
     return Pair(
         translator=f"train-{row.key}-{seed}",
         translator_of=Training(
@@ -134,7 +132,7 @@ def _pair(row: Row, seed: int, cohort: str, sizes: Sizes) -> Pair:
             recipe=LESIONS,
             variant="wgan-gp",
             epsilon=SHARES[1] if private else None,
-            rounds=lesion_rounds,
+            rounds=ROUNDS[sizes.preset][1],
             settings=LESION_DRAWS[sizes.preset],
         ),
     )
@@ -174,6 +172,17 @@ def _outlinings(
     for key, seed in drawings:
         mine += [cell(f"{key}-with", seed, None, key), cell(f"{key}-alone", seed, 0, key, TUNED_ON)]
     return mine
+
+
+def _pictures(bench: Bench, kinds: Sequence[Row]) -> dict[str, Patches]:
+    """Return slices of patients, of the public simulator, of the maps that were translated, and of them drawn."""
+    kept = {row.name: kept_samples(bench.out, f"view-{row.key}-1") for row in kinds}
+    first = {
+        "patients (others)": kept_samples(bench.out, f"view-{PATIENTS}-1"),
+        PUBLIC.name: kept.pop(PUBLIC.name),
+        "map": kept_samples(bench.out, f"view-{kinds[1].key}-1{MAPS}"),
+    }
+    return first | kept
 
 
 def _claims(bench: Bench, chosen: Sequence[Row], runs: Runs) -> dict[str, tuple[str, str, str]]:

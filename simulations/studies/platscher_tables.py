@@ -40,11 +40,6 @@ class Found:
     claims: Mapping[str, tuple[str, str, str]]  # of translator, lesion generator and both, by key of a row
 
     @property
-    def keys(self) -> list[str]:
-        """Keys of the kinds."""
-        return [row.key for row in self.kinds]
-
-    @property
     def names(self) -> dict[str, str]:
         """Names of patients and kinds by key."""
         return {PATIENTS: "patients"} | {row.key: row.name for row in self.kinds}
@@ -137,7 +132,7 @@ def segmentation_table(found: Found) -> Table:
     notes = (
         f"{people.sites} phantom hospitals of {people.patients} patients; {sizes.pairs} drawn cases of each kind; "
         f"{sizes.steps} updates of the U-Net whatever it is trained on, and half as many to tune it.",
-        "DSC is of test patients with a lesion, all sessions pooled. Lesions found: share of the connected lesions "
+        "DSC is of test patients with a lesion, all sessions pooled. Lesions found: share of connected lesions "
         f"that any predicted voxel touches. An alarm is a predicted component of {ALARM_ML:g} ml or more that "
         "touches no lesion; negatives are test patients without any.",
         "Intervals cover the choice of patients and, from two seeds on, of trainings.",

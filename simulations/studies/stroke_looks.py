@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from shared.canonical import Json
 from shared.evaluation.lesion_contrast import BINS, Kind, contrast, histograms
+from shared.imaging.anatomy import STRUCTURES, Tissue
 from shared.imaging.intensity import scale_dwi
 from shared.imaging.patches import Patches
 from shared.imaging.scan import Role, Scan
@@ -20,7 +22,15 @@ from simulations.studies.cells import Cell
 from simulations.studies.samples import keep_samples
 from simulations.studies.stroke_drawing import Drawing, drawn
 
-SHOWN_VOXELS = 60  # lesion in a slice worth looking at, per 64 x 64 pixels
+MAPS = "-map"  # ending of the name of kept maps
+_SHADES = {
+    Tissue.BACKGROUND: -1.0,
+    Tissue.FLUID: -0.7,
+    Tissue.WHITE: -0.1,
+    Tissue.STEM: 0.1,
+    Tissue.CORTEX: 0.4,
+    Tissue.NUCLEUS: 0.8,
+}
 
 
 class Viewing(BaseModel):
@@ -46,7 +56,9 @@ def view(out: Path, cell: Cell) -> Json:
         scans = drawn(out, asked.drawing)
     else:
         scans = [scan for patient in find_patients(out / asked.cohort, ROLES) for scan in patient.scans()]
-    keep_samples(out, cell.name, slices(scans))
+    images, maps = slices(scans)
+    keep_samples(out, cell.name, images)
+    keep_samples(out, f"{cell.name}{MAPS}", maps)
     totals = {kind: np.zeros(BINS, np.int64) for kind in Kind}
     for scan in scans:
         for kind, counts in histograms(scan).items():
@@ -55,14 +67,24 @@ def view(out: Path, cell: Cell) -> Json:
     return {"contrasts": found, "histograms": {kind.value: counts.tolist() for kind, counts in totals.items()}}
 
 
-def slices(scans: Sequence[Scan]) -> Patches:
-    """Return of each case whose lesion can be seen the slice with most of it, (n, 2, i, j) in [-1, 1]."""
-    found = []
-    for scan in scans:
-        lesion = scan.volumes[Role.LESION] > 0.5
-        areas = lesion.sum(axis=(0, 1))
-        k = int(areas.argmax())
-        if areas[k] >= SHOWN_VOXELS * lesion[:, :, k].size / 64**2:
-            image = scale_dwi(scan.volumes[Role.DWI], signed=True)[:, :, k]
-            found.append(np.stack([image, np.where(lesion[:, :, k], 1.0, -1.0)]))
-    return np.asarray(found, np.float32)
+def slices(scans: Sequence[Scan]) -> tuple[Patches, Patches]:
+    """Return the slice with most lesion of each case in the larger half, and its map as shades of grey.
+
+    Both are (n, 2, i, j) in [-1, 1], the second channel the lesion's label: -1 or +1.
+    """
+    largest = [scan.volumes[Role.LESION].sum(axis=(0, 1)).max() for scan in scans]
+    images, maps = [], []
+    for scan, size in zip(scans, largest, strict=True):
+        if size > 0 and size >= np.median(largest):
+            k = int(scan.volumes[Role.LESION].sum(axis=(0, 1)).argmax())
+            label = np.where(scan.volumes[Role.LESION][:, :, k] > 0.5, 1.0, -1.0)
+            images.append(np.stack([scale_dwi(scan.volumes[Role.DWI], signed=True)[:, :, k], label]))
+            maps.append(np.stack([_shaded(scan.volumes[Role.ANATOMY][:, :, k]), label]))
+    return np.asarray(images, np.float32), np.asarray(maps, np.float32)
+
+
+def _shaded(anatomy: NDArray[np.float32]) -> NDArray[np.float32]:
+    shades = np.full(anatomy.shape, -1.0, np.float32)
+    for structure in STRUCTURES:
+        shades[anatomy == structure.number] = _SHADES[structure.tissue]
+    return shades
