@@ -10,6 +10,7 @@ entropy, zero mean and unit variance a patch (as in Kossen et al., 2021).
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 
 import numpy as np
@@ -70,14 +71,42 @@ def train(
     dimensions = pairs.ndim - 2
     network = build_network(seed, dimensions) if network is None else network.train()
     images, labels = torch.from_numpy(pairs[:, :1]), torch.from_numpy((pairs[:, 1:] > 0).astype(np.float32))
+    batch = BATCH[dimensions]
+    return fit(network, images, labels, steps, batch, partial(_shown, generator=generator), generator, on_step)
+
+
+def fit(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    steps: int,
+    batch: int,
+    shown: Callable[[Tensor], Tensor],
+    generator: torch.Generator,
+    on_step: Callable[[], object] = lambda: None,
+    rate: float = LEARNING_RATE,
+) -> nn.Module:
+    """Return the network, ready to be used, after `steps` updates by Dice + cross entropy.
+
+    Args:
+        network: images to logits of their shape; it is trained in place.
+        images: (n, 1, ...).
+        labels: of the same shape, 0 or 1.
+        steps: number of updates.
+        batch: pairs an update, drawn with replacement.
+        shown: takes pairs (batch, 2, ...) to what the network is shown of them, turned and scaled.
+        generator: draws batches.
+        on_step: called after each step.
+        rate: of the first step; it falls to zero along a cosine.
+    """
     loss = DiceCELoss(sigmoid=True, batch=True)
-    optimiser = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+    optimiser = torch.optim.Adam(network.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
-        chosen = torch.randint(len(images), (BATCH[dimensions],), generator=generator)
-        batch = _turned(torch.cat([images[chosen], labels[chosen]], dim=1), generator)
+        chosen = torch.randint(len(images), (batch,), generator=generator)
+        pairs = shown(torch.cat([images[chosen], labels[chosen]], dim=1))
         optimiser.zero_grad()
-        loss(network(standardise(batch[:, :1])), batch[:, 1:]).backward()
+        loss(network(pairs[:, :1]), pairs[:, 1:]).backward()
         optimiser.step()
         schedule.step()
         on_step()
@@ -121,6 +150,12 @@ def _check(pairs: Patches) -> None:
         raise UsageError(f"training pairs of {pairs.shape[2:]} voxels: edges must be multiples of {DIVISOR}")
     if not (pairs[:, 1] > 0).any():
         raise UsageError(f"none of the {len(pairs)} training pairs has a labelled vessel; look at the labels")
+
+
+def _shown(batch: Tensor, generator: torch.Generator) -> Tensor:
+    """Return a batch as the network sees it: turned at random, images standardised."""
+    turned = _turned(batch, generator)
+    return torch.cat([standardise(turned[:, :1]), turned[:, 1:]], dim=1)
 
 
 def _turned(batch: Tensor, generator: torch.Generator) -> Tensor:

@@ -5,7 +5,8 @@ randomisation; Tobin et al., 2017): a simulated anatomical map, lesions of simul
 image drawn from both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,18 @@ def simulate_dwi(theta: NDArray[np.float64], shape: Shape, rng: np.random.Genera
     image = draw_image(p, labels, lesion, affine, rng)
     volumes = {Role.DWI: image, Role.ANATOMY: labels.astype(np.float32), Role.LESION: lesion.astype(np.float32)}
     return Scan(volumes, affine)
+
+
+def simulate_patients(shape: Shape, rng: np.random.Generator) -> Iterator[Scan]:
+    """Yield public patients without end; a head without room for its lesion is drawn anew.
+
+    Raises:
+        CohortError: as `simulate_dwi`.
+    """
+    while True:
+        (theta,) = draw_parameters(1, rng)
+        with suppress(NoRoomError):
+            yield simulate_dwi(theta, shape, rng)
 
 
 def place_lesions(

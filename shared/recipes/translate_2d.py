@@ -13,8 +13,8 @@ What is published is drawn from public maps: a patient's own map must never be.
 import copy
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
@@ -25,14 +25,13 @@ from torch.optim import Adam
 
 from shared.device import Arithmetic
 from shared.imaging.anatomy import CLASSES
-from shared.imaging.lesion_injection import NoRoomError
 from shared.imaging.scan import Role, Scan
 from shared.models import patch_discriminator, spade_translator, unet_translator
 from shared.models.layers import build
 from shared.models.patch_discriminator import PatchDiscriminator
 from shared.models.spade_translator import SpadeTranslator
 from shared.models.unet_translator import UnetTranslator
-from shared.phantoms.dwi import draw_parameters, simulate_dwi
+from shared.phantoms.dwi import simulate_patients
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import NONE, Progress, Recipe
 from shared.recipes.settings import Schedule, Setting
@@ -156,14 +155,9 @@ class Translation(Recipe):
         return partial(Adam, lr=rate, betas=(self.schedule.momentum, 0.999))
 
     def _cases(self, count: int, seed: int) -> Iterator[Scan]:
-        """Yield public phantoms of the network's size; a head without room for its lesion is drawn anew."""
-        rng = np.random.default_rng(seed)
-        made = 0
-        while made < count:
-            (theta,) = draw_parameters(1, rng)
-            with suppress(NoRoomError):
-                yield simulate_dwi(theta, (self.edge, self.edge, self.edge // 4), rng)
-                made += 1
+        """Return public phantoms of the network's size."""
+        shape = (self.edge, self.edge, self.edge // 4)
+        return islice(simulate_patients(shape, np.random.default_rng(seed)), count)
 
 
 class Pix2Pix(Translation):

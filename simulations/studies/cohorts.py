@@ -10,11 +10,12 @@ chooses nothing by what it finds, so it has no validation patients.
 
 import csv
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from client.cohort import COLUMNS, TABLE, find_cohort
-from shared.recipes.vessel_records import ROLES
+from shared.imaging.scan import Role
 from simulations.federation import find_sites
 from simulations.hospitals.cohort import Plan, write_cohorts
 from simulations.studies.cells import Report
@@ -26,18 +27,19 @@ SECOND_SITES = 2
 
 @dataclass(frozen=True)
 class Hospitals:
-    """Who there is: phantom patients with an angiogram, at hospitals a, b, c, ... and, elsewhere, e and f."""
+    """Who there is: phantom patients of one kind, at hospitals a, b, c, ... and, elsewhere, e and f."""
 
     sites: int  # hospitals that train, at most 4
     patients: int  # at each, to train on
     test_patients: int  # at each, to test on
-    shape: tuple[int, int, int]  # voxels of an angiogram
+    shape: tuple[int, int, int]  # voxels of an image
     second_learning: int = 0  # patients at each hospital of the second site, to learn from
     second_testing: int = 0  # and to test on
+    kind: str = "tof"  # as `simulations.hospitals.cohort` names it
 
     def to_train(self, seed: int) -> Plan:
         """Return one draw of training patients."""
-        return Plan("tof", self.sites, self.patients, seed, self.shape)
+        return Plan(self.kind, self.sites, self.patients, seed, self.shape)
 
     def to_test(self) -> Plan:
         """Return the test patients of the same hospitals."""
@@ -46,7 +48,7 @@ class Hospitals:
     def second_site(self, *, to_test: bool) -> Plan:
         """Return patients of the hospitals that no run is trained on."""
         patients, seed = (self.second_testing, HELD_OUT_SEED) if to_test else (self.second_learning, 1)
-        return Plan("tof", SECOND_SITES, patients, seed, self.shape, first_site=SECOND_SITE)
+        return Plan(self.kind, SECOND_SITES, patients, seed, self.shape, first_site=SECOND_SITE)
 
 
 def phantoms(out: Path, folder: str, plan: Plan, jobs: int, report: Report) -> str:
@@ -68,7 +70,7 @@ def phantoms(out: Path, folder: str, plan: Plan, jobs: int, report: Report) -> s
     return where
 
 
-def federate(cohorts: Path, into: Path) -> None:
+def federate(cohorts: Path, into: Path, roles: Sequence[Role]) -> None:
     """Make a federation below `into`: one folder a site, whose `cohort.csv` points at the site's images.
 
     The sites' ledgers, keys and policies lie in the new folders, so that runs on the same images are federations
@@ -78,11 +80,11 @@ def federate(cohorts: Path, into: Path) -> None:
         CohortError: `cohorts` holds no sites, or one that lacks files.
     """
     for site in find_sites(cohorts):
-        cohort = find_cohort(site, ROLES)
+        cohort = find_cohort(site, roles)
         (into / site.name).mkdir(parents=True)
         with (into / site.name / TABLE).open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            columns = [column for column, role in COLUMNS.items() if role in ROLES]
+            columns = [column for column, role in COLUMNS.items() if role in roles]
             table.writerow(["patient", "session", *columns])
             for patient in cohort.ids:
                 for number, session in enumerate(cohort.patients[patient], start=1):

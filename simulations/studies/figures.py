@@ -58,7 +58,7 @@ def sample_grid(kinds: Mapping[str, Patches], caption: str, columns: int = 8) ->
                 ax.set(xticks=[], yticks=[])
         axes[2 * row][0].set_ylabel(name, rotation=0, ha="right", va="top", fontsize=9)
     figure.suptitle(caption, fontsize="small")
-    return _png(figure)
+    return png(figure)
 
 
 def curves(panels: Sequence[Panel], x: str, log_x: bool = False) -> bytes:
@@ -81,7 +81,7 @@ def curves(panels: Sequence[Panel], x: str, log_x: bool = False) -> bytes:
         spare.set_axis_off()
     named = {label: mark for ax in axes for mark, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=2, frameon=False)
-    return _png(figure)
+    return png(figure)
 
 
 def dots(rows: Mapping[str, Scores], x: str, title: str) -> bytes:
@@ -96,7 +96,7 @@ def dots(rows: Mapping[str, Scores], x: str, title: str) -> bytes:
     ax.set(xlabel=x, yticks=range(len(rows)), yticklabels=list(rows))
     ax.invert_yaxis()
     ax.grid(axis="x", lw=0.4)
-    return _png(figure)
+    return png(figure)
 
 
 def _draw(ax: Axes, panel: Panel) -> None:
@@ -120,7 +120,8 @@ def _draw(ax: Axes, panel: Panel) -> None:
         ax.axhline(level, color="#545d68", lw=1.1, ls=style, label=name)
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """Return a figure as PNG."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110, metadata={"Software": "willis"})
     return stream.getvalue()

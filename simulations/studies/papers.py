@@ -6,6 +6,8 @@
     networks", Medical Image Analysis 78, 2022 (thesis, chapter 5)
 [3] T. Kossen et al., "Toward sharing brain images: differentially private TOF-MRA images with segmentation labels
     using generative adversarial networks", Frontiers in Artificial Intelligence 5, 2022 (thesis, chapter 6)
+[4] M. Platscher, J. Zopes, C. Federau, "Image translation for medical image generation: ischemic stroke lesion
+    segmentation", 2020 (arXiv 2010.02745)
 
 Patients: PEGASUS is the first site, 1000Plus the second. Rows are keyed by variant; "real" are patients.
 """
@@ -132,3 +134,25 @@ DICE_DP_SECOND = MappingProxyType(
 )
 # [3] section 4, FID to training patients, by the noise multiplier of 50 epochs (0.8: ε 5.7; 0.65: 10.2).
 FID_DP = MappingProxyType({None: 62.0, 0.8: 244.0, 0.65: 228.0})
+
+# [4] Table 1 and section 3.3: DSC in percent, spread over epochs of one training, by use and translator.
+LESIONS = MappingProxyType(
+    {
+        ("clinical", ""): Spread(68.7, 2.3),
+        ("10 clinical", ""): Spread(8.3, 5.3),
+        ("50 clinical", ""): Spread(16.4, 3.2),
+        ("clinical + drawn", "pix2pix-10"): Spread(79.4, 1.6),
+        ("clinical + drawn", "pix2pix-100"): Spread(73.5, 1.9),
+        ("clinical + drawn", "spade"): Spread(78.1, 1.8),
+        ("drawn", "pix2pix-10"): Spread(50.8, 3.1),
+        ("drawn", "pix2pix-100"): Spread(58.0, 1.9),
+        ("drawn", "spade"): Spread(54.2, 3.0),
+        ("drawn, tuned on 10", "pix2pix-10"): Spread(62.1, 1.8),
+        ("drawn, tuned on 10", "pix2pix-100"): Spread(65.1, 2.7),
+        ("drawn, tuned on 10", "spade"): Spread(67.1, 1.5),
+        ("drawn, tuned on 50", "pix2pix-10"): Spread(69.2, 1.9),
+        ("drawn, tuned on 50", "pix2pix-100"): Spread(73.7, 1.9),
+        ("drawn, tuned on 50", "spade"): Spread(70.5, 1.3),
+    }
+)
+READERS = 76.9  # [4] two human readers, test set

@@ -11,6 +11,7 @@ from server.run.sampling import draw_more
 from shared.canonical import Json
 from shared.privacy.accounting import PrivacyCost, cost
 from shared.privacy.events import SampledGaussian
+from shared.recipes.catalogue import load
 from shared.recipes.settings import Setting
 from simulations.asked import Asked
 from simulations.federation import start_run
@@ -28,7 +29,7 @@ class Training(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     cohort: str  # folder of the sites, relative to OUT
     seed: int  # of noise, weights and draws
-    pairs: int  # drawn from the finished run
+    pairs: int = 0  # drawn from the finished run
     recipe: str = "vessels-2d"
     variant: str
     preset: str = "small"
@@ -50,7 +51,8 @@ def train(out: Path, cell: Cell) -> Json:
     asked = Training.model_validate(cell.settings)
     folder = out / FOLDER / cell.name
     shutil.rmtree(folder, ignore_errors=True)  # interrupted, or of other settings
-    federate(out / asked.cohort, folder / "sites")
+    roles = load(asked.recipe, asked.variant, asked.preset).roles
+    federate(out / asked.cohort, folder / "sites", roles)
     start = time.perf_counter()
     start_run(
         folder / "run",
@@ -74,14 +76,15 @@ def train(out: Path, cell: Cell) -> Json:
     )
     trained = time.perf_counter() - start
     plan = RunFolder(folder / "run").plan()
-    draw_more(
-        folder / "run",
-        folder / "pairs",
-        count=asked.pairs,
-        seed=asked.seed,
-        source="",
-        unsafe=not plan.spending.protects_patients,
-    )
+    if asked.pairs:
+        draw_more(
+            folder / "run",
+            folder / "pairs",
+            count=asked.pairs,
+            seed=asked.seed,
+            source="",
+            unsafe=not plan.spending.protects_patients,
+        )
     (mechanism,) = plan.spending.mechanisms
     sigma = mechanism.noise_multiplier if isinstance(mechanism, SampledGaussian) else 0.0
     price = cost([plan.spending], plan.delta)

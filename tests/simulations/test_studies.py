@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from shared.recipes.catalogue import load
 from shared.recipes.settings import Setting
-from simulations.studies import kossen_ch4, kossen_ch5, kossen_ch6, vessels_utility
+from simulations.studies import kossen_ch4, kossen_ch5, kossen_ch6, platscher, vessels_utility
 from simulations.studies.bench import Bench, keep
 from simulations.studies.cells import preload
 from simulations.studies.cohorts import Hospitals
@@ -21,7 +21,7 @@ from tests.commands import willis
 
 PNG = b"\x89PNG"
 QUICK: dict[str, Setting] = {"steps": 1, "pretraining_steps": 2}
-STUDIES = ("vessels-utility", "kossen-ch4", "kossen-ch5", "kossen-ch6")
+STUDIES = ("vessels-utility", "kossen-ch4", "kossen-ch5", "kossen-ch6", "platscher")
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -30,6 +30,9 @@ def silent(what: str, done: int, total: int) -> None:
 
 def tiny(recipe: str) -> Sizes:
     """Return sizes that take seconds."""
+    if recipe == "translate-2d":  # whose patients do not all have a lesion
+        people = Hospitals(1, 6, 6, (64, 64, 16), kind="dwi")
+        return Sizes(people, seeds=1, pairs=3, size=(64, 64, 16), steps=2, recipe=recipe)
     hospitals = Hospitals(1, 3, 2, (48, 48, 16), second_learning=1, second_testing=1)
     if recipe == "vessels-3d":
         return Sizes(hospitals, seeds=2, pairs=6, size=(32, 32, 16), steps=2, recipe=recipe)
@@ -55,13 +58,20 @@ def rows_of(study_of: ModuleType) -> Sequence[Row]:
             Row("dp-wgan-0.65", "dp-wgan, σ = 0.65", "dp-wgan", dp_wgan, 1),
             private,
         ),
+        platscher: (
+            Row("pix2pix-10", "pix2pix, λ = 10", "pix2pix", None, 1, QUICK),
+            Row("private", "private pix2pix, ε at most 8", "pix2pix", 8.0, 1, QUICK),
+        ),
     }
-    return (REAL, PUBLIC, *chosen[study_of])
+    return chosen[study_of] if study_of is platscher else (REAL, PUBLIC, *chosen[study_of])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("study_of", [vessels_utility, kossen_ch4, kossen_ch5, kossen_ch6])
-def test_a_study_from_end_to_end_and_again(study_of: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.parametrize("study_of", [vessels_utility, kossen_ch4, kossen_ch5, kossen_ch6, platscher])
+def test_a_study_from_end_to_end_and_again(
+    study_of: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platscher, "ROUNDS", {"small": (1, 1)})
     preload(study_of.__name__)
     sizes = tiny(study_of.SIZES["small"].recipe)
     bench = Bench(tmp_path, 2, silent)

@@ -35,7 +35,7 @@ def silent(what: str, done: int, total: int) -> None:
 def test_a_federation_of_its_own_reads_the_same_images_and_keeps_its_own_books(tmp_path: Path) -> None:
     shared = vessel_cohorts(tmp_path / "shared")
     for name in ("one", "two"):
-        federate(shared, tmp_path / name)
+        federate(shared, tmp_path / name, ROLES)
     for site in ("east", "west"):
         original = find_cohort(shared / site, ROLES)
         one, two = (find_cohort(tmp_path / name / site, ROLES) for name in ("one", "two"))
