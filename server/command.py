@@ -14,14 +14,26 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Other seeds, other cases.")
 @click.option("--source", help="What draws them, where a recipe has several (calibrated: simulator, generator).")
 @click.option("--unsafe-non-private", is_flag=True, help="Draw from a run without noise, to look at only.")
-def sample(run: Path, out: Path, count: int, seed: int, source: str | None, unsafe_non_private: bool) -> None:
+@click.option(
+    "--publish-anyway", is_flag=True, help="Publish although the public simulator, which is free, is worth more."
+)
+def sample(
+    run: Path,
+    out: Path,
+    count: int,
+    seed: int,
+    source: str | None,
+    unsafe_non_private: bool,
+    publish_anyway: bool,
+) -> None:
     """Draw COUNT more cases from the finished run RUN into the new folder OUT.
 
     Sampling reads no patient: it costs no privacy budget, however many cases are drawn.
     """
     from server.run.sampling import draw_more
 
-    draw_more(run, out, count=count, seed=seed, source=source or "", unsafe=unsafe_non_private)
+    unsafe, anyway = unsafe_non_private, publish_anyway
+    draw_more(run, out, count=count, seed=seed, source=source or "", unsafe=unsafe, anyway=anyway)
     click.echo(f"wrote     {count} cases to {out}")
     click.echo(f"next      look at {out / 'contact-sheet.png'}; willis evaluate {out} --help")
 

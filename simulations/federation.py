@@ -116,13 +116,13 @@ def continue_run(out: Path, engine: Engine) -> None:
 def finish(out: Path) -> None:
     """Publish the data set of the trained run, or chain of runs, in `out`, if it may be, and say what is next."""
     drawer = drawer_of(out)
-    publishes = drawer.run.spending.protects_patients and not drawer.run.is_query
+    publishes = drawer.run.spending.protects_patients and not drawer.run.is_query and not drawer.worse_than_public
     if publishes and not (out / "dataset").exists():
         with bars() as progress:
             progress("data set", 0, 1)
             publish_asked(out)
             progress("data set", 1, 1)
-    _say_what_next(out, drawer.folder)
+    _say_what_next(out, drawer.folder, drawer.worse_than_public)
 
 
 def find_sites(cohorts: Path) -> list[Path]:
@@ -217,7 +217,7 @@ def _kept_file(out: Path) -> Path:
     return out / "simulation.json"
 
 
-def _say_what_next(out: Path, folder: RunFolder) -> None:
+def _say_what_next(out: Path, folder: RunFolder, worse_than_public: str) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"report    {folder.path / 'report' / 'index.html'}")
     spending = folder.plan().spending
@@ -225,6 +225,10 @@ def _say_what_next(out: Path, folder: RunFolder) -> None:
         why = f"whose unit is the {spending.unit.value}" if spending.is_private else "without noise"
         console.print(f"data set  none: a run {why} may not be published")
         console.print(f"next      willis sample {out} SAMPLES --count 50 --unsafe-non-private   # to look at")
+        return
+    if worse_than_public:
+        console.print(f"data set  none: worth less than the free public simulator ({worse_than_public})")
+        console.print(f"next      willis sample {out} SAMPLES --count 50 --publish-anyway   # if it must be")
         return
     console.print(f"data set  {out / 'dataset'} ({folder.job().cases} cases; see contact-sheet.png, README.md)")
     console.print(f"ledger    {folder.ledger}")

@@ -31,6 +31,7 @@ class Drawer:
     sources: tuple[str, ...]
     draw: Callable[[int, int, str], Iterator[Scan]]  # of how many cases, a seed and a source
     origin: Origin
+    worse_than_public: str = ""  # see `Recipe`
 
 
 def is_chain(path: Path) -> bool:
@@ -48,7 +49,7 @@ def drawer_of(path: Path) -> Drawer:
         return _chained(path)
     folder = RunFolder(path)
     recipe, model, run = load_model(folder)
-    return Drawer(folder, run, recipe.sources, partial(recipe.sample, model), USUAL)
+    return Drawer(folder, run, recipe.sources, partial(recipe.sample, model), USUAL, recipe.worse_than_public)
 
 
 def load_translator(folder: RunFolder) -> tuple[nn.Module, int, Run]:

@@ -25,17 +25,25 @@ def publish_asked(path: Path) -> None:
         ledger.close()
 
 
-def draw_more(run_dir: Path, out: Path, *, count: int, seed: int, source: str, unsafe: bool) -> None:
+def draw_more(
+    run_dir: Path, out: Path, *, count: int, seed: int, source: str, unsafe: bool, anyway: bool = False
+) -> None:
     """Publish `count` further cases of a run (or chain of runs) in the new folder `out`.
 
     Raises:
         UsageError: the run is not finished, or has no such source.
-        PublicationRefused: the run protects no patient and `unsafe` was not said by name, or it does and was.
+        PublicationRefused: the run protects no patient and `unsafe` was not said by name, or it does and was; or
+            its recipe is worse than the public simulator, and `anyway` was not said.
     """
     drawer = drawer_of(run_dir)
     if source and source not in drawer.sources:
         raise UsageError(f"source {source!r} is unknown; this run has: {', '.join(drawer.sources)}")
     check_said(run_dir, drawer.run, unsafe=unsafe)
+    if drawer.worse_than_public and not (unsafe or anyway):
+        raise PublicationRefused(
+            f"{run_dir}: worth less than the free public simulator ({drawer.worse_than_public}), so publishing it "
+            "spends trust for nothing; say --publish-anyway, or use the recipe's default variant"
+        )
     cases = drawer.draw(count, derive_seed(drawer.run.public_seed, "sample", seed), source)
     ledger = drawer.folder.home.open_ledger()
     try:

@@ -122,6 +122,14 @@ class Recipe(ABC):
         """Return the schedule of a preset; `private` says whether steps are noised, which wants other sizes."""
 
     @property
+    def worse_than_public(self) -> str:
+        """What showed that data of this size are worth less than the free public simulator's; "" if nothing did.
+
+        They are not published unless somebody says so by name.
+        """
+        return ""
+
+    @property
     def pretrains(self) -> bool:
         """Whether a run calls `pretrain` unless told otherwise."""
         return self.preset == "small"

@@ -64,6 +64,11 @@ class VesselsDcgan(Vessels2dGan):
         if self.schedule.as_published:
             self.phase = FeatureMatchingPhase(self.objective)
 
+    @property
+    def worse_than_public(self) -> str:
+        """See `Recipe.worse_than_public`."""
+        return "study kossen-ch4" if self.preset == "small" else ""
+
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> GanSchedule:
         """See `Recipe.defaults`."""

@@ -67,6 +67,11 @@ class VesselsWgan(WassersteinRecipe):
             f"generator and critic on {PHANTOMS} phantoms of the public vessel simulator, {self._steps} steps"
         )
 
+    @property
+    def worse_than_public(self) -> str:
+        """See `Recipe.worse_than_public`."""
+        return "study vessels-levers" if self.preset == "small" else ""
+
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> Schedule:
         """See `Recipe.defaults`."""

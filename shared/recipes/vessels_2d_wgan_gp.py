@@ -54,6 +54,11 @@ class VesselsWganGp(Vessels2dGan):
     rate: ClassVar[float] = 5e-4  # of the small critic; one with spectral norm moves more slowly
     generator_rate: ClassVar[float] = 5e-4
 
+    @property
+    def worse_than_public(self) -> str:
+        """See `Recipe.worse_than_public`."""
+        return "study kossen-ch4" if self.preset == "small" else ""
+
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> GanSchedule:
         """See `Recipe.defaults`."""

@@ -12,8 +12,11 @@ import pytest
 
 from server.dataset import publication
 from server.dataset.cases import check_cases, write_cases
+from server.dataset.origin import USUAL
 from server.dataset.publication import publish, write_unsafe_samples
 from server.dataset.seal import NAMESPACE, SIGNATURE, SIGNERS, SUMS, sealed_by
+from server.run import sampling
+from server.run.drawing import Drawer
 from server.run.folder import RunFolder
 from shared.errors import LedgerError, PublicationRefused, UsageError
 from shared.imaging.scan import Role, Scan
@@ -244,6 +247,24 @@ def test_a_query_has_nothing_to_publish(tmp_path: Path) -> None:
     store = store_at(tmp_path, Story(recipe="query-dice").events())
     with pytest.raises(PublicationRefused, match="it is a query"):
         publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)
+
+
+def test_what_is_worth_less_than_the_free_simulator_is_published_only_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_at(tmp_path, Story().events()).close()
+    folder = RunFolder(tmp_path)
+    drawer = Drawer(folder, folder.plan(), ("generator",), lambda *asked: scans(), USUAL, "study so-and-so")
+    monkeypatch.setattr(sampling, "drawer_of", lambda path: drawer)
+
+    def draw(**said: bool) -> None:
+        sampling.draw_more(tmp_path, tmp_path / "more", count=3, seed=1, source="", unsafe=False, **said)
+
+    with pytest.raises(PublicationRefused, match=r"study so-and-so.*--publish-anyway"):
+        draw()
+    assert not (tmp_path / "more").exists()
+    draw(anyway=True)
+    assert (tmp_path / "more" / SIGNATURE).exists()
 
 
 def test_unsafe_samples_say_so_everywhere_and_are_not_signed(tmp_path: Path) -> None:
