@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy import ndimage
 
+from shared.canonical import Json
 from shared.evaluation.dice import Mask, patient_dice
 
 ALARM_ML = 0.1  # smaller specks are no alarm to a reader
@@ -26,7 +27,7 @@ class Detection:
     alarms: int
     alarm_voxels: int
 
-    def as_json(self) -> dict[str, float | int | None]:
+    def as_json(self) -> Json:
         """Return the fields by name."""
         return asdict(self)
 

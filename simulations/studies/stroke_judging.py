@@ -55,7 +55,7 @@ def outline(out: Path, cell: Cell) -> Json:
     if asked.drawing:
         first += [case for case in map(case_of, drawn(out, asked.drawing)) if can_teach(case)]
     network = train(np.stack(first), asked.steps, asked.seed, judging)
-    stages = {AS_TRAINED: tested(out / asked.tests, network)}
+    stages: dict[str, Json] = {AS_TRAINED: tested(out / asked.tests, network)}
     for count in asked.tuned_on:
         few = np.stack([case for own in patients[:count] for case in own])
         tuned = train(few, round(TUNING * asked.steps), asked.seed, judging, network)
@@ -79,9 +79,9 @@ def teaching(cohort: Path, seed: int) -> Sequence[Sequence[Cases]]:
     return [with_any[number] for number in np.random.default_rng(seed).permutation(len(with_any))]
 
 
-def tested(tests: Path, network: nn.Module) -> dict[str, dict[str, float | int | None]]:
+def tested(tests: Path, network: nn.Module) -> Json:
     """Return what the network finds of every test patient."""
-    found = {}
+    found: dict[str, Json] = {}
     for patient in find_patients(tests, ROLES):
         scans = patient.scans()
         found[patient.name] = detect(

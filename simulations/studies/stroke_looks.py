@@ -63,8 +63,8 @@ def view(out: Path, cell: Cell) -> Json:
     for scan in scans:
         for kind, counts in histograms(scan).items():
             totals[kind] += counts
-    found = [value for value in map(contrast, scans) if value is not None]
-    return {"contrasts": found, "histograms": {kind.value: counts.tolist() for kind, counts in totals.items()}}
+    found: list[Json] = [value for value in map(contrast, scans) if value is not None]
+    return {"contrasts": found, "histograms": {kind.value: [*counts.tolist()] for kind, counts in totals.items()}}
 
 
 def slices(scans: Sequence[Scan]) -> tuple[Patches, Patches]:

@@ -12,6 +12,7 @@ from shared.imaging.scan import Role, Scan
 from shared.privacy.accounting import cost, noise_multiplier_for
 from shared.privacy.events import SampledGaussian, Spending, Unit
 from shared.recipes.catalogue import load
+from shared.recipes.settings import Setting
 from simulations.hospitals.cohort import Plan, write_cohorts
 from simulations.studies import platscher
 from simulations.studies.platscher_tables import drawn_lesions, held
@@ -20,9 +21,9 @@ from simulations.studies.stroke_judging import teaching
 from simulations.studies.stroke_looks import slices
 
 
-def spending(recipe: str, variant: str, epsilon: float, rounds: int | None, draws: dict[str, object]) -> Spending:
+def spending(recipe: str, variant: str, epsilon: float, rounds: int | None, draws: dict[str, Setting]) -> Spending:
     """Return what a run of the small preset that may cost `epsilon` does."""
-    schedule = load(recipe, variant, "small", settings=draws).schedule  # type: ignore[arg-type]
+    schedule = load(recipe, variant, "small", settings=draws).schedule
     steps = (rounds or schedule.rounds) * schedule.steps
     sigma = noise_multiplier_for(epsilon, DELTA, schedule.sampling_rate, steps)
     mechanism = SampledGaussian(noise_multiplier=sigma, sampling_rate=schedule.sampling_rate, steps=steps)
