@@ -27,7 +27,7 @@ class Detection:
     alarms: int
     alarm_voxels: int
 
-    def as_json(self) -> dict[str, Json]:
+    def as_json(self) -> Json:
         """Return the fields by name."""
         return asdict(self)
 

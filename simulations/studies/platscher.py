@@ -38,7 +38,7 @@ SIZES = {
         seeds=1,
         pairs=200,
         size=(64, 64, 16),
-        steps=300,
+        steps=600,
         recipe="translate-2d",
     ),
     "paper": Sizes(
@@ -115,11 +115,12 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
 
 def _pair(row: Row, seed: int, cohort: str, sizes: Sizes) -> Pair:
     private = row.epsilon is not None
-    common = {"cohort": cohort, "seed": seed, "preset": sizes.preset}
     return Pair(
         translator=f"train-{row.key}-{seed}",
         translator_of=Training(
-            **common,
+            cohort=cohort,
+            seed=seed,
+            preset=sizes.preset,
             recipe=sizes.recipe,
             variant=row.variant,
             epsilon=SHARES[0] if private else None,
@@ -128,7 +129,9 @@ def _pair(row: Row, seed: int, cohort: str, sizes: Sizes) -> Pair:
         ),
         lesions=f"train-lesions{'-private' if private else ''}-{seed}",
         lesions_of=Training(
-            **common,
+            cohort=cohort,
+            seed=seed,
+            preset=sizes.preset,
             recipe=LESIONS,
             variant="wgan-gp",
             epsilon=SHARES[1] if private else None,
@@ -186,14 +189,11 @@ def _pictures(bench: Bench, kinds: Sequence[Row]) -> dict[str, Patches]:
 
 
 def _claims(bench: Bench, chosen: Sequence[Row], runs: Runs) -> dict[str, tuple[str, str, str]]:
-    """Return what translator, lesion generator, and both together cost a patient, by key of a private row."""
+    """Return what translator, lesion generator, and both together cost a patient, by key of a row."""
     claims = {}
     for row in chosen:
-        if row.epsilon is not None:
-            pair = runs[row.key, 1]
-            plans = [
-                RunFolder(bench.out / FOLDER / name / "run").plan() for name in (pair.translator, pair.lesions)
-            ]
-            one, other = (str(cost([plan.spending], DELTA)) for plan in plans)
-            claims[row.key] = one, other, str(cost([plan.spending for plan in plans], DELTA))
+        pair = runs[row.key, 1]
+        folders = (bench.out / FOLDER / name / "run" for name in (pair.translator, pair.lesions))
+        one, other = (RunFolder(folder).plan().spending for folder in folders)
+        claims[row.key] = str(cost([one], DELTA)), str(cost([other], DELTA)), str(cost([one, other], DELTA))
     return claims

@@ -198,14 +198,14 @@ def drawn_lesions(share: float) -> str:
 
 
 def cost_table(found: Found) -> Table:
-    """Return what the private runs cost a patient, alone and together."""
+    """Return what the runs cost a patient, alone and together."""
     columns = (Column("drawn cases"), Column("translator"), Column("lesion generator"), Column("both, composed"))
     names = found.names
     lines = tuple((names[key], *claims) for key, claims in found.claims.items())
     note = (
         "The two runs are federations of their own over the same patients: both together is what a patient pays."
     )
-    return Table(f"{NAME}-cost", "What private drawn cases cost a patient", columns, lines, (note,))
+    return Table(f"{NAME}-cost", "What drawn cases cost a patient", columns, lines, (note,))
 
 
 def _privacy(found: Found, row: Row | None) -> str:
@@ -213,4 +213,4 @@ def _privacy(found: Found, row: Row | None) -> str:
         return "none: patients themselves"
     if row is PUBLIC:
         return "free: no patient"
-    return found.claims[row.key][2] if row.key in found.claims else "NOT PRIVATE: ε = ∞"
+    return found.claims[row.key][2]

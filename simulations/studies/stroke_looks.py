@@ -64,8 +64,7 @@ def view(out: Path, cell: Cell) -> Json:
         for kind, counts in histograms(scan).items():
             totals[kind] += counts
     found: list[Json] = [value for value in map(contrast, scans) if value is not None]
-    seen: dict[str, Json] = {kind.value: [int(n) for n in counts] for kind, counts in totals.items()}
-    return {"contrasts": found, "histograms": seen}
+    return {"contrasts": found, "histograms": {kind.value: [*counts.tolist()] for kind, counts in totals.items()}}
 
 
 def slices(scans: Sequence[Scan]) -> tuple[Patches, Patches]:
