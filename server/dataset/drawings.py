@@ -14,10 +14,10 @@ from shared.ledger.view import RunView
 _PRIVATE = """What is private of them: the run's claim protects the patients it was trained on, whatever is drawn.
 It does NOT cover the map and the masks you gave: if these are a patient's, so are the images, and they must be
 kept where that patient's images are kept. If map and masks are public, so may be the images."""
-_SIMULATION = """SIMULATION - NOT FOR PUBLICATION: the run's noise can be computed again from its seed, so nobody it
-was trained on is protected. Nor are the map and the masks you gave."""
-_NOT_PRIVATE = """NOT PRIVATE - NOT FOR PUBLICATION: nothing drawn from the run may be published, for the images may
-show what one of its patients' shows. Nor are the map and the masks you gave protected. Why it may not be:"""
+_SIMULATION = """SIMULATION - NOT A RELEASE: the run's noise can be computed again from its seed, so nobody is
+protected whom it was trained on. Nor are the map and the masks you gave."""
+_NOT_PRIVATE = """NOT PRIVATE - NOT FOR PUBLICATION: nothing drawn from the run may be published, for the images
+may show what one of its patients' shows. Nor are the map and the masks you gave protected. Why:"""
 
 
 def write_drawings(

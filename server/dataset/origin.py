@@ -51,7 +51,7 @@ def uncovered(origin: Origin, seen: RunView, runs: Mapping[str, RunView]) -> lis
 
 
 def _counted(seen: RunView, site: str, earlier: str, spent: Spending) -> Spending:
-    """Return what a site said, before it took part in `seen`, that an earlier run had cost; nothing if it did not."""
+    """Return what a site counted for an earlier run before it took part in `seen`; no steps if it did not."""
     past = seen.reserves[site].past if site in seen.reserves else ()
     nothing = spent.model_copy(update={"mechanisms": ()})
     return next((one.spending for one in past if one.run == earlier), nothing)

@@ -22,7 +22,7 @@ def verify_runs(runs: Sequence[RunView]) -> list[Finding]:
 
 
 def reasons_against(seen: RunView) -> list[str]:
-    """Return why a run may not be published: the rules, or, where it keeps them, entries that contradict others."""
+    """Return why a run may not be published: the rules, or, if it keeps them, entries that contradict others."""
     return objections(seen) or [f.detail for f in verify_runs([seen]) if f.passed is False]
 
 

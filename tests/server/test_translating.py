@@ -175,7 +175,7 @@ def test_what_may_not_be_published_of_a_run_is_not_passed_off_as_protected_by_it
     files: dict[Role, Path], tmp_path: Path
 ) -> None:
     stories = {
-        "seeded": (Story(noise_source=NoiseSource.SEEDED), b"SIMULATION", "SIMULATION - NOT FOR PUBLICATION"),
+        "seeded": (Story(noise_source=NoiseSource.SEEDED), b"SIMULATION", "SIMULATION - NOT A RELEASE"),
         "unsettled": (Story(settled=("north",)), b"NOT PRIVATE", "- not settled yet: south, west"),
     }
     for name, (story, mark, words) in stories.items():
