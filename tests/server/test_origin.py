@@ -86,9 +86,12 @@ def test_a_run_that_went_on_after_it_was_counted_is_not_covered() -> None:
     """It was not the first, so what it had settled by then was all that had to be counted."""
     first, whole = Story(run_id="d" * 64), Story(run_id=PRIVATE_PAST.run)
     begun = replace(whole, rounds_done=1)
-    by_then = (PRIVATE_PAST.model_copy(update={"run": first.run_id}), TOO_LITTLE)
-    start = [whole.federation(), *(whole.enrol(site) for site in SITES), *own(first), *own(begun)]
-    more = [*(whole.round(number) for number in (2, 3, 4)), *(whole.settle(site) for site in SITES)]
+    by_then: tuple[Past, ...] = (PRIVATE_PAST.model_copy(update={"run": first.run_id}), TOO_LITTLE)
+    start: Sequence[Event] = [whole.federation(), *(whole.enrol(site) for site in SITES), *own(first), *own(begun)]
+    more: Sequence[Event] = [
+        *(whole.round(number) for number in (2, 3, 4)),
+        *(whole.settle(site) for site in SITES),
+    ]
     runs = views(signed_all([*start, *own(Story(past=dict.fromkeys(SITES, by_then))), *more]))
     assert len([why for why in uncovered(ORIGIN, runs[RUN_ID], runs) if "did not count it" in why]) == len(SITES)
 
