@@ -38,8 +38,12 @@ class Case:
         }
 
 
-def write_cases(folder: Path, scans: Iterable[Scan], *, prefix: str, description: str) -> list[Case]:
+def write_cases(
+    folder: Path, scans: Iterable[Scan], *, prefix: str, description: str, made: str = "synthetic"
+) -> list[Case]:
     """Write every scan as sub-PREFIXnnnn, one at a time, and a contact sheet of the first few.
+
+    `made` is what file names say of how volumes came about.
 
     Raises:
         PublicationRefused: there is no case, or one has voxels that are not finite, masks of other values
@@ -47,7 +51,7 @@ def write_cases(folder: Path, scans: Iterable[Scan], *, prefix: str, description
     """
     cases, shown = [], []
     for number, scan in enumerate(scans, start=1):
-        cases.append(_write_case(folder, f"sub-{prefix}{number:04d}", scan, description))
+        cases.append(_write_case(folder, f"sub-{prefix}{number:04d}", scan, description, made))
         if number <= SHEET_CASES:
             shown.append(scan)
     if not cases:
@@ -83,12 +87,12 @@ def sheet(scans: Sequence[Scan]) -> bytes:
     return contact_sheet(slices, SHEET_COLUMNS)
 
 
-def _write_case(folder: Path, name: str, scan: Scan, description: str) -> Case:
+def _write_case(folder: Path, name: str, scan: Scan, description: str, made: str) -> Case:
     files, label_voxels = {}, {}
     for role in sorted(scan.volumes):
         voxels = scan.volumes[role]
         _check_volume(name, role, scan)
-        files[role] = f"{name}/anat/{name}_desc-synthetic_{role.value}.nii.gz"
+        files[role] = f"{name}/anat/{name}_desc-{made}_{role.value}.nii.gz"
         stored = voxels.astype(np.uint8 if role.is_label else np.float32)
         nifti.write(folder / files[role], stored, scan.affine, description)
         if role.is_label:

@@ -7,9 +7,11 @@ runs may draw too, if every site that they were trained at counted them before t
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.ledger.release_rules import kind_of, objections
-from shared.ledger.verify_spending import check_history
+from shared.ledger.release_rules import kind_of
+from shared.ledger.verify import reasons_against
+from shared.ledger.verify_spending import check_history, exceeds
 from shared.ledger.view import RunView
+from shared.privacy.events import Spending
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,13 @@ def uncovered(origin: Origin, seen: RunView, runs: Mapping[str, RunView]) -> lis
             found.append(f"{who}, is not in this ledger; publish from its federation")
             continue
         earlier = runs[name]
-        found += [f"{who}: {reason}" for reason in objections(earlier)]
+        found += [f"{who}: {reason}" for reason in reasons_against(earlier)]
         if kind_of(earlier) != kind_of(seen):
             found.append(f"{who}, or this run is a simulation, and not both; repeat that one")
         found += [
             f"{site} took part in {who}, and did not count it before this run; train this run again with that site"
             for site in earlier.reserves
-            if earlier.spent(site).steps and not _counted(seen, site, name)
+            if exceeds(spent := earlier.spent(site), _counted(seen, site, name, spent))
         ]
         history = check_history([earlier, seen])
         if history.passed is False:
@@ -48,5 +50,8 @@ def uncovered(origin: Origin, seen: RunView, runs: Mapping[str, RunView]) -> lis
     return found
 
 
-def _counted(seen: RunView, site: str, earlier: str) -> bool:
-    return site in seen.reserves and any(past.run == earlier for past in seen.reserves[site].past)
+def _counted(seen: RunView, site: str, earlier: str, spent: Spending) -> Spending:
+    """Return what a site counted for an earlier run before it took part in `seen`; no steps if it did not."""
+    past = seen.reserves[site].past if site in seen.reserves else ()
+    nothing = spent.model_copy(update={"mechanisms": ()})
+    return next((one.spending for one in past if one.run == earlier), nothing)

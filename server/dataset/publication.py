@@ -26,9 +26,9 @@ from shared.identity import Identity
 from shared.imaging.scan import Scan
 from shared.ledger.checkpoint import Checkpoint
 from shared.ledger.events import Event, Release
-from shared.ledger.release_rules import kind_of, objections
+from shared.ledger.release_rules import kind_of
 from shared.ledger.store import LedgerStore
-from shared.ledger.verify import verify_runs
+from shared.ledger.verify import reasons_against
 from shared.ledger.verify_spending import composed
 from shared.ledger.view import RunView, first_release, head_of, view, views
 
@@ -84,8 +84,7 @@ def write_unsafe_samples(folder: RunFolder, out: Path, scans: Iterable[Scan], *,
 
 def _reasons_against(seen: RunView) -> list[str]:
     """Return why a run may not be published: the rules, a ledger that contradicts itself, accountants that do."""
-    found = objections(seen) or [f.detail for f in verify_runs([seen]) if f.passed is False]
-    if found:
+    if found := reasons_against(seen):
         return found
     disagree = disagreements_or_none()
     if disagree is None:

@@ -22,8 +22,9 @@ from server.run.planning import plan
 from server.run.rounds import Rounds, use_cores
 from server.run.witnesses import witness
 from shared.device import device, home, placed
-from shared.errors import UsageError, WillisError
+from shared.errors import CheckpointError, UsageError, WillisError
 from shared.ledger.events import Round, Run
+from shared.ledger.view import view
 from shared.optimizer_state import load_state, save_state
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import Arrays, Progress, Recipe
@@ -84,6 +85,7 @@ def load_model(folder: RunFolder) -> tuple[Recipe, nn.ModuleDict, Run]:
 
     Raises:
         UsageError: the run has rounds left.
+        CheckpointError: plan or checkpoint are not those the ledger names.
     """
     job = folder.job()
     recipe = recipe_of(job)
@@ -91,9 +93,20 @@ def load_model(folder: RunFolder) -> tuple[Recipe, nn.ModuleDict, Run]:
     state = latest(folder.checkpoints)
     if state.round < run.rounds:
         raise UsageError(f"{folder.path}: the run is not finished; continue it with --resume first")
+    _check_recorded(folder, run, state)
     model = recipe.build(run.public_seed)
     model.load_state_dict(_under(state.arrays, _MODEL))
     return recipe, model, run
+
+
+def _check_recorded(folder: RunFolder, run: Run, state: Checkpoint) -> None:
+    """Check that the ledger prices this plan, and that its last round ended in these weights and no others."""
+    ledger = folder.home.open_ledger()
+    ledger.close()
+    seen = view(ledger.events, run.run)
+    if seen.run != run or not seen.rounds or seen.rounds[-1].model != state.model:
+        msg = "plan or newest checkpoint are not those of the run in the ledger"
+        raise CheckpointError(f"{folder.path}: {msg}; restore them, or continue the run with --resume")
 
 
 def _last(folder: RunFolder) -> Checkpoint | None:

@@ -23,6 +23,7 @@ from shared.imaging.lesion_injection import inject, lay
 from shared.imaging.orientation import from_ras, to_ras
 from shared.imaging.relabel import relabel
 from shared.imaging.scan import Role, Scan
+from shared.ledger.view import view
 from shared.privacy.randomness import derive_seed
 from shared.recipes.translation import translate
 
@@ -71,7 +72,9 @@ def translate_files(run_dir: Path, out: Path, inputs: Inputs, *, seed: int, unsa
             yield Scan(volumes, affine)
 
     names = [path.name for path in inputs.lesions]
-    write_drawings(out, scans(), run=run, anatomy=inputs.anatomy.name, lesions=names)
+    ledger = folder.home.open_ledger()
+    ledger.close()
+    write_drawings(out, scans(), seen=view(ledger.events, run.run), anatomy=inputs.anatomy.name, lesions=names)
 
 
 def _read_map(inputs: Inputs) -> tuple[NDArray[np.float32], Matrix]:

@@ -21,6 +21,11 @@ def verify_runs(runs: Sequence[RunView]) -> list[Finding]:
     return [check(runs) for check in checks]
 
 
+def reasons_against(seen: RunView) -> list[str]:
+    """Return why a run may not be published: the rules, or, if it keeps them, entries that contradict others."""
+    return objections(seen) or [f.detail for f in verify_runs([seen]) if f.passed is False]
+
+
 def check_checkpoint(lines: Sequence[bytes], signed: Checkpoint, key: str) -> Finding:
     """Check that `signed` is a checkpoint of exactly `lines` by the owner of `key` (hexadecimal)."""
     problems = []

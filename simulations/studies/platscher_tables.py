@@ -26,6 +26,7 @@ _DRAWN_CELLS = {
     ON_TEN: ("alone", "10"),
     ON_FIFTY: ("alone", "50"),
 }
+_SEEDED = "Runs are seeded, hence simulations: whoever knows the seed can undo the noise."
 _FAILS, _FAINT = 0.1, 0.5  # of the excess brightness of patients' lesions
 
 
@@ -138,6 +139,7 @@ def segmentation_table(found: Found) -> Table:
         "Intervals cover the choice of patients and, from two seeds on, of trainings.",
         f"The paper's spread is over epochs of one training; two human readers agreed to {papers.READERS:g} %.",
         "Trained on patients, a network is not private, whatever the drawn cases beside them cost.",
+        _SEEDED,
     )
     title = f"Stroke lesions, {found.positives} test patients with a lesion, {sizes.seeds} seed(s)"
     return Table(NAME, title, columns, tuple(lines), notes)
@@ -205,7 +207,7 @@ def cost_table(found: Found) -> Table:
     note = (
         "The two runs are federations of their own over the same patients: both together is what a patient pays."
     )
-    return Table(f"{NAME}-cost", "What drawn cases cost a patient", columns, lines, (note,))
+    return Table(f"{NAME}-cost", "What drawn cases cost a patient", columns, lines, (note, _SEEDED))
 
 
 def _privacy(found: Found, row: Row | None) -> str:

@@ -58,6 +58,8 @@ class Story:
     overlap: int = 1
     recipe: str = "vessels-2d"
     noise_source: NoiseSource = NoiseSource.SYSTEM
+    run_id: str = RUN_ID
+    model: str = ""  # digest of the last round's; "": any
 
     def events(self) -> list[Event]:
         """Return the events in the order of a real run."""
@@ -79,7 +81,7 @@ class Story:
 
     def run(self) -> Run:
         return Run(
-            run=RUN_ID,
+            run=self.run_id,
             recipe=self.recipe,
             variant="wgan",
             preset="small",
@@ -98,7 +100,7 @@ class Story:
 
     def reserve(self, site: str) -> Reserve:
         return Reserve(
-            run=RUN_ID,
+            run=self.run_id,
             site=site,
             cohort=digest(site.encode()),
             plan=digest(event_bytes(self.run())),
@@ -112,12 +114,13 @@ class Story:
         )
 
     def round(self, number: int) -> Round:
-        return Round(run=RUN_ID, round=number, sites=tuple(self.sites), model=digest(bytes([number])))
+        model = self.model if self.model and number == self.plan.steps else digest(bytes([number]))
+        return Round(run=self.run_id, round=number, sites=tuple(self.sites), model=model)
 
     def settle(self, site: str) -> Settle:
         share = [m.model_copy(update={"steps": self.rounds_done * STEPS}) for m in self.plan.mechanisms]
         spending = self.plan.model_copy(update={"mechanisms": tuple(share)})
-        return Settle(run=RUN_ID, site=site, rounds=self.rounds_done, spending=spending)
+        return Settle(run=self.run_id, site=site, rounds=self.rounds_done, spending=spending)
 
 
 def signed(event: Event) -> SignedEvent:

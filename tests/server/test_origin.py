@@ -1,11 +1,12 @@
 """Networks of an earlier run may draw only if the claims of the run that publishes cover what they cost."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pytest
 
 from server.dataset.origin import Origin, uncovered
-from shared.ledger.events import Event, Past
+from shared.ledger.events import Event, Past, Settle
 from shared.ledger.view import RunView, views
 from shared.privacy.events import NoiseSource, NonPrivate, Spending
 from tests.server.ledgers import NON_PRIVATE_PAST, PRIVATE_PAST, RUN_ID, SITES, Story, gaussian, signed_all
@@ -17,11 +18,12 @@ COUNTED: dict[str, tuple[Past, ...]] = {site: (PRIVATE_PAST,) for site in SITES}
 def told(earlier: Story, later: Story) -> dict[str, RunView]:
     """Return the runs of a ledger in which `earlier`, under the name of `PRIVATE_PAST`, ran before `later`."""
     start: Sequence[Event] = [earlier.federation(), *(earlier.enrol(site) for site in SITES)]
-    first: Sequence[Event] = [
-        event.model_copy(update={"run": PRIVATE_PAST.run}) for event in earlier.events() if hasattr(event, "run")
-    ]
-    second = [event for event in later.events() if hasattr(event, "run")]
-    return views(signed_all([*start, *first, *second]))
+    return views(signed_all([*start, *own(replace(earlier, run_id=PRIVATE_PAST.run)), *own(later)]))
+
+
+def own(story: Story) -> list[Event]:
+    """Return the events that name the run."""
+    return [event for event in story.events() if hasattr(event, "run")]
 
 
 def why_not(earlier: Story, later: Story) -> str:
@@ -36,6 +38,14 @@ def test_an_earlier_run_that_every_site_counted_is_covered() -> None:
 def test_a_run_alone_needs_nothing() -> None:
     runs = told(Story(), Story(past=COUNTED))
     assert uncovered(Origin("alone"), runs[RUN_ID], runs) == []
+
+
+@dataclass
+class Silent(Story):
+    """All rounds took place, and every site settles none."""
+
+    def settle(self, site: str) -> Settle:
+        return super().settle(site).model_copy(update={"rounds": 0, "spending": gaussian(0)})
 
 
 TOO_LITTLE = PRIVATE_PAST.model_copy(update={"spending": gaussian(1)})
@@ -60,6 +70,7 @@ NOT_COVERED: dict[str, tuple[Story, Story, str]] = {
         Story(past={site: (Past(**dict(NON_PRIVATE_PAST) | {"run": PRIVATE_PAST.run}),) for site in SITES}),
         "which drew too: it was trained without noise",
     ),
+    "settled for less than ran": (Silent(), Story(), "settled 0 rounds and was averaged in 4"),
     "unsettled": (Story(settled=SITES[:2]), Story(past=COUNTED), "which drew too: not settled yet: west"),
     "a simulation": (Story(noise_source=NoiseSource.SEEDED), Story(past=COUNTED), "is a simulation, and not both"),
 }
@@ -69,6 +80,20 @@ NOT_COVERED: dict[str, tuple[Story, Story, str]] = {
 def test_what_is_not_covered_is_named(case: str) -> None:
     earlier, later, reason = NOT_COVERED[case]
     assert reason in why_not(earlier, later)
+
+
+def test_a_run_that_went_on_after_it_was_counted_is_not_covered() -> None:
+    """It was not the first, so what it had settled by then was all that had to be counted."""
+    first, whole = Story(run_id="d" * 64), Story(run_id=PRIVATE_PAST.run)
+    begun = replace(whole, rounds_done=1)
+    by_then: tuple[Past, ...] = (PRIVATE_PAST.model_copy(update={"run": first.run_id}), TOO_LITTLE)
+    start: Sequence[Event] = [whole.federation(), *(whole.enrol(site) for site in SITES), *own(first), *own(begun)]
+    more: Sequence[Event] = [
+        *(whole.round(number) for number in (2, 3, 4)),
+        *(whole.settle(site) for site in SITES),
+    ]
+    runs = views(signed_all([*start, *own(Story(past=dict.fromkeys(SITES, by_then))), *more]))
+    assert len([why for why in uncovered(ORIGIN, runs[RUN_ID], runs) if "did not count it" in why]) == len(SITES)
 
 
 def test_a_run_of_another_federation_is_not_covered() -> None:

@@ -1,5 +1,7 @@
 """A translator on given files: images on the map's grid, lesions in the brain, and no claim for the inputs."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from server.run.checkpoint import Checkpoint, save_checkpoint
+from server.run.checkpoint import Checkpoint, latest, save_checkpoint
 from server.run.folder import RunFolder
 from server.run.job import Job
 from shared.files import write_durably
@@ -19,13 +21,18 @@ from shared.privacy.events import NoiseSource, NonPrivate, Spending
 from shared.recipes.catalogue import load
 from tests.cohorts import STROKE_MM, add_stroke_patient, file_of, snapshot
 from tests.commands import Outcome, willis
-from tests.server.ledgers import DELTA, Story
+from tests.server.ledgers import DELTA, Story, store_at
 
 
-def run_at(path: Path, *, recipe: str = "translate-2d", private: bool = True) -> Path:
+def run_at(path: Path, story: Story | None = None, *, recipe: str = "translate-2d") -> Path:
     """Write a finished run whose networks are as they were drawn."""
-    story = Story() if private else Story(plan=Spending.of(NonPrivate(steps=4)))
-    plan, folder, loaded = story.run(), RunFolder(path), load(recipe, None, "small", private=private)
+    told = story or Story()
+    plan, folder = told.run(), RunFolder(path)
+    private = plan.spending.is_private
+    loaded = load(recipe, None, "small", private=private)
+    state = {f"model/{name}": value for name, value in loaded.build(1).state_dict().items()}
+    checkpoint = Checkpoint(plan.rounds, state)
+    store_at(path, replace(told, model=checkpoint.model).events()).close()
     job = Job(
         recipe=recipe,
         variant=loaded.variant,
@@ -41,9 +48,7 @@ def run_at(path: Path, *, recipe: str = "translate-2d", private: bool = True) ->
         nonce="",
     )
     write_durably(folder.job_file, job.model_dump_json().encode())
-    folder.keep_plan(plan)
-    state = {f"model/{name}": value for name, value in loaded.build(1).state_dict().items()}
-    save_checkpoint(folder.checkpoints, Checkpoint(plan.rounds, state))
+    save_checkpoint(folder.checkpoints, checkpoint)
     return path
 
 
@@ -65,7 +70,7 @@ def drawn(run: Path, out: Path, anatomy: Path, lesion: Path, *more: object) -> O
 
 
 def volumes(out: Path, name: str = "sub-drawn0001") -> dict[Role, NDArray[np.float32]]:
-    stems = {role: out / name / "anat" / f"{name}_desc-synthetic_{role.value}.nii.gz" for role in Role}
+    stems = {role: out / name / "anat" / f"{name}_desc-drawn_{role.value}.nii.gz" for role in Role}
     return {role: nifti.read(path)[0] for role, path in stems.items() if path.exists()}
 
 
@@ -156,7 +161,7 @@ def test_a_run_that_translates_nothing_is_refused(files: dict[Role, Path], tmp_p
 
 
 def test_a_run_without_noise_draws_by_name_and_says_so(files: dict[Role, Path], tmp_path: Path) -> None:
-    run = run_at(tmp_path / "run", private=False)
+    run = run_at(tmp_path / "run", Story(plan=Spending.of(NonPrivate(steps=4))))
     given = files[Role.ANATOMY], files[Role.LESION], "--in-place"
     assert "say --unsafe-non-private" in drawn(run, tmp_path / "out", *given).sentence()
     assert drawn(run, tmp_path / "out", *given, "--unsafe-non-private").status == 0
@@ -164,6 +169,39 @@ def test_a_run_without_noise_draws_by_name_and_says_so(files: dict[Role, Path], 
     for path in (tmp_path / "out").rglob("*.nii.gz"):
         assert path.name.startswith("sub-unsafe")
         assert b"NOT PRIVATE" in nib.load(path).header["descrip"].tobytes()
+
+
+def test_what_may_not_be_published_of_a_run_is_not_passed_off_as_protected_by_its_claim(
+    files: dict[Role, Path], tmp_path: Path
+) -> None:
+    stories = {
+        "seeded": (Story(noise_source=NoiseSource.SEEDED), b"SIMULATION", "SIMULATION - NOT A RELEASE"),
+        "unsettled": (Story(settled=("north",)), b"NOT PRIVATE", "- not settled yet: south, west"),
+    }
+    for name, (story, mark, words) in stories.items():
+        run, out = run_at(tmp_path / name, story), tmp_path / f"{name}-drawn"
+        assert drawn(run, out, files[Role.ANATOMY], files[Role.LESION], "--in-place").status == 0
+        readme = (out / "README.md").read_text()
+        assert words in readme
+        assert "so may be the images" not in readme
+        for path in out.rglob("*.nii.gz"):
+            assert mark in nib.load(path).header["descrip"].tobytes()
+            assert "synthetic" not in path.name
+
+
+def test_weights_that_the_ledger_does_not_name_draw_nothing(
+    run: Path, files: dict[Role, Path], tmp_path: Path
+) -> None:
+    mine = shutil.copytree(run, tmp_path / "run")
+    folder = RunFolder(mine)
+    state = latest(folder.checkpoints)
+    others = {name: value + 1 for name, value in state.arrays.items()}
+    save_checkpoint(folder.checkpoints, Checkpoint(state.round, others))
+    sentence = drawn(mine, tmp_path / "out", files[Role.ANATOMY], files[Role.LESION]).sentence()
+    assert "newest checkpoint are not those of the run in the ledger" in sentence
+    assert "newest checkpoint" in willis("sample", mine, tmp_path / "more", "--count", 1).sentence()
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "more").exists()
 
 
 @pytest.mark.parametrize("axes", ["RAS", "LPS", "PIR", "SAL", "ASR"])
