@@ -38,7 +38,7 @@ SIZES = {
         seeds=1,
         pairs=200,
         size=(64, 64, 16),
-        steps=600,
+        steps=400,
         recipe="translate-2d",
     ),
     "paper": Sizes(
