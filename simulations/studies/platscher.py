@@ -64,6 +64,8 @@ DRAWS: dict[str, dict[str, Setting]] = {"small": {"sampling_rate": 0.06}, "paper
 PRIVATE_DRAWS: dict[str, dict[str, Setting]] = {"small": {"sampling_rate": 0.1, "records": 2}, "paper": {}}
 LESION_DRAWS: dict[str, dict[str, Setting]] = {"small": {"sampling_rate": 0.1}, "paper": {}}
 
+PRICED = f"ε of both runs composed; δ = {DELTA:g}; unit: patient; add/remove; PLD"  # wherever ε is only in a name
+
 Runs = Mapping[tuple[str, int], Pair]  # by key of a row and seed
 
 
@@ -104,10 +106,10 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
         f"{NAME}.png": dots(
             {found.name_of(use, row): found.dice(use, row) for use, row in found.lines()},
             "DSC",
-            f"DSC on {found.positives} test patients with a lesion; a dot a training",
+            f"DSC on {found.positives} test patients with a lesion; a dot a training\n{PRICED}",
         ),
-        f"{NAME}-samples.png": slices_side_by_side(_pictures(bench, kinds)),
-        f"{NAME}-intensities.png": intensities({n: found.histograms(n) for n in found.names}, found.names),
+        f"{NAME}-samples.png": slices_side_by_side(_pictures(bench, kinds), PRICED),
+        f"{NAME}-intensities.png": intensities({n: found.histograms(n) for n in found.names}, found.names, PRICED),
     }
     tables = (segmentation_table(found), bars_table(found), contrast_table(found), cost_table(found))
     return Findings(tables, figures), [*trained.values(), *drawn.values(), *looks.values(), *outlines.values()]

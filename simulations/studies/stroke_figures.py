@@ -13,10 +13,11 @@ from simulations.studies.figures import OUTLINE, png
 SHOWN = 4  # cases of each kind
 
 
-def slices_side_by_side(kinds: Mapping[str, Patches], shown: int = SHOWN) -> bytes:
+def slices_side_by_side(kinds: Mapping[str, Patches], caption: str, shown: int = SHOWN) -> bytes:
     """Return a PNG with a column for each kind of slices (n, 2, i, j) in [-1, 1], every second row outlined.
 
-    Kinds drawn from the same heads and lesions stand in one row with each other.
+    Kinds drawn from the same heads and lesions stand in one row with each other. `caption` is what must be said
+    of the names.
     """
     shown = min(shown, *map(len, kinds.values()))
     figure = Figure(figsize=(1.75 * len(kinds), 3.3 * shown), layout="constrained")
@@ -30,13 +31,14 @@ def slices_side_by_side(kinds: Mapping[str, Patches], shown: int = SHOWN) -> byt
                 if below:
                     ax.contour(label.T > 0, levels=[0.5], colors=OUTLINE, linewidths=0.8)
                 ax.set(xticks=[], yticks=[])
+    figure.suptitle(caption, fontsize="small")
     return png(figure)
 
 
-def intensities(found: Mapping[str, Mapping[str, Sequence[int]]], names: Mapping[str, str]) -> bytes:
+def intensities(found: Mapping[str, Mapping[str, Sequence[int]]], names: Mapping[str, str], caption: str) -> bytes:
     """Return a PNG with a panel for each kind of voxel: shares of voxels by intensity, a curve a kind of case.
 
-    The first kind of case, patients', is filled.
+    The first kind of case, patients', is filled. `caption` is what must be said of the names.
     """
     figure = Figure(figsize=(9.0, 6.0), layout="constrained")
     middles = (np.arange(BINS) + 0.5) / BINS
@@ -50,6 +52,7 @@ def intensities(found: Mapping[str, Mapping[str, Sequence[int]]], names: Mapping
                 style = "-" if number <= 4 else "--"
                 ax.step(middles, share, where="mid", color=colour, lw=1.3, ls=style, label=names[key])
         ax.set(title=kind.value, xlabel="intensity, of the image's 99.5th percentile", ylabel="share of voxels")
+    figure.suptitle(caption, fontsize="small")
     marks, labels = panels[0].get_legend_handles_labels()
     figure.legend(marks, labels, loc="outside lower center", ncols=4, frameon=False)
     return png(figure)
