@@ -1,10 +1,10 @@
 """3D U-Net that outlines stroke lesions (Platscher et al., 2020, appendix A.1).
 
-Batch norm stands after every convolution of kernel 3, and not after transposed ones as the appendix has it: without
-it small networks said nothing, or everything, of lesions that fill a thousandth of a volume. The 5.6 million
-weights are reached with transposed convolutions of kernel 2; of kernel 3, as "all convolutional kernels" there, they
-would be 6.5. One output through a sigmoid stands for two through a softmax, which say the same. Weights start as is
-usual before ReLU (He et al., 2015).
+Batch norm stands after every convolution of kernel 3, and not after transposed ones as the appendix has it:
+without it small networks said nothing, or everything, of lesions that fill a thousandth of a volume. The 5.6
+million weights are reached with transposed convolutions of kernel 2; of kernel 3, as "all convolutional
+kernels" there, they would be 6.5. One output through a sigmoid stands for two through a softmax, which say the
+same. Weights start as is usual before ReLU (He et al., 2015).
 """
 
 import itertools
