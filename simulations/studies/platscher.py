@@ -54,7 +54,7 @@ SIZES = {
 LESIONS = "lesions-3d"
 TUNED_ON = (10, 50)  # patients
 JOINT = 8.0
-SHARES = (7.0, 3.2)  # most that translator and lesion generator may cost, so that both together cost at most JOINT
+SHARES = (7.0, 3.0)  # most that translator and lesion generator may cost, so that both together cost at most JOINT
 # Of a small preset, which learns most of what it learns from public phantoms: fewer rounds and smaller draws.
 ROUNDS: dict[str, tuple[int | None, int | None]] = {
     "small": (20, 10),
