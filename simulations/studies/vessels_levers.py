@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from shared.evaluation.bootstrap import Scores
 from shared.evaluation.utility import Tissue
+from simulations.studies import vessels_utility
 from simulations.studies.bench import Bench, Findings
 from simulations.studies.cells import Done
-from simulations.studies.cohorts import Hospitals
 from simulations.studies.figures import dots
 from simulations.studies.rows import (
     HELD_OUT,
@@ -30,13 +30,8 @@ from simulations.studies.tables import Column, Spread, Table, Value
 NAME = "vessels-levers"
 EPSILON = 8.0
 CALIBRATED, PRIVATE, WHOLE = "private-calibrated", "private", "wgan"
-PATIENTS = {"small": (10, 250), "paper": (10, 250, 750)}  # at each site, beside the preset's
-SIZES = {
-    "small": Sizes(Hospitals(4, 50, 10, (96, 96, 48)), seeds=2, pairs=1000, size=(64, 64), steps=300),
-    "paper": Sizes(
-        Hospitals(4, 50, 10, (312, 384, 127)), seeds=5, pairs=10_000, size=(96, 96), steps=3000, preset="paper"
-    ),
-}
+PATIENTS = (0.2, 5.0)  # times as many at each site
+SIZES = {name: replace(sizes, seeds=2) for name, sizes in vessels_utility.SIZES.items()}
 COLUMNS = (
     Column("variant"),
     Column("what is moved"),
@@ -79,8 +74,9 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
     """Compute the study, or what is missing of it; return what was found, and the cells it came from."""
     tests = {HELD_OUT: bench.phantoms("held-out", sizes.hospitals.to_test())}
     parts = [compare(bench, sizes, chosen)]
-    for patients in PATIENTS[sizes.preset]:
-        people = sizes.hospitals
+    people = sizes.hospitals
+    for factor in PATIENTS:
+        patients = round(factor * people.patients)
         total = people.sites * patients
         row = Row(f"calibrated-of-{total}", f"{total} patients", CALIBRATED, EPSILON)
         parts.append(compare(bench, replace(sizes, hospitals=replace(people, patients=patients)), [row]))
@@ -90,7 +86,6 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
     dice = {row: scores_of(judged, row, HELD_OUT, Tissue.INTRACRANIAL) for part in parts for row in part.rows}
     lines = tuple(_line(row, part, dice) for part in parts for row in part.rows)
     patients = dice[PUBLIC].shape[1]
-    people = sizes.hospitals
     title = (
         f"Dice inside the brain, {people.sites * people.patients} patients but where a row says otherwise, "
         f"{sizes.pairs} pairs a row, {patients} test patients, {sizes.seeds} seeds"

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from shared.recipes.catalogue import load
 from shared.recipes.settings import Setting
-from simulations.studies import kossen_ch4, kossen_ch5, kossen_ch6, platscher, vessels_utility
+from simulations.studies import kossen_ch4, kossen_ch5, kossen_ch6, platscher, vessels_levers, vessels_utility
 from simulations.studies.bench import Bench, keep
 from simulations.studies.cells import preload
 from simulations.studies.cohorts import Hospitals
@@ -21,7 +21,7 @@ from tests.commands import willis
 
 PNG = b"\x89PNG"
 QUICK: dict[str, Setting] = {"steps": 1, "pretraining_steps": 2}
-STUDIES = ("vessels-utility", "kossen-ch4", "kossen-ch5", "kossen-ch6", "platscher")
+STUDIES = ("vessels-utility", "vessels-levers", "kossen-ch4", "kossen-ch5", "kossen-ch6", "platscher")
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -58,6 +58,7 @@ def rows_of(study_of: ModuleType) -> Sequence[Row]:
             Row("dp-wgan-0.65", "dp-wgan, σ = 0.65", "dp-wgan", dp_wgan, 1),
             private,
         ),
+        vessels_levers: (private,),
         platscher: (
             Row("pix2pix-10", "pix2pix, λ = 10", "pix2pix", None, 1, QUICK),
             Row("private", "private pix2pix, ε at most 8", "pix2pix", 8.0, 1, QUICK),
@@ -67,11 +68,14 @@ def rows_of(study_of: ModuleType) -> Sequence[Row]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("study_of", [vessels_utility, kossen_ch4, kossen_ch5, kossen_ch6, platscher])
+@pytest.mark.parametrize(
+    "study_of", [vessels_utility, vessels_levers, kossen_ch4, kossen_ch5, kossen_ch6, platscher]
+)
 def test_a_study_from_end_to_end_and_again(
     study_of: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platscher, "ROUNDS", {"small": (1, 1)})
+    monkeypatch.setattr(vessels_levers, "PATIENTS", ())  # each would take a minute
     preload(study_of.__name__)
     sizes = tiny(study_of.SIZES["small"].recipe)
     bench = Bench(tmp_path, 2, silent)
