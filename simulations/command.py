@@ -76,6 +76,13 @@ in OUT/translator. Its settings are lesions.NAME and translator.NAME; --rounds a
     type=click.Choice(["phantoms", "none"]),
     help="Public pre-training, which costs no epsilon; on in small, and where the recipe has steps for it.",
 )
+@click.option(
+    "--start-from",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="RUN",
+    help="Fine-tune: begin with the networks of this finished run of the same recipe. Nothing can be published "
+    "from it, for its claim is of these hospitals' patients alone.",
+)
 @click.option("--count", default=200, show_default=True, type=click.IntRange(min=1), help="Cases to publish.")
 @click.option("--resume", is_flag=True, help="Continue the run in OUT; all other settings come from it.")
 @click.option("--unsafe-non-private", is_flag=True, help="No noise: nothing may be published from the run.")
@@ -94,6 +101,7 @@ def simulate(
     seed: int | None,
     engine: Literal["embedded", "ray"],
     pretrain: str | None,
+    start_from: Path | None,
     count: int,
     resume: bool,
     unsafe_non_private: bool,
@@ -106,6 +114,7 @@ def simulate(
     from simulations.asked import Asked
     from simulations.chain import CHAIN, is_begun, resume_chain, start_chain
     from simulations.federation import resume_run, start_run
+    from simulations.start import weights_of
 
     if resume:
         (resume_chain if is_begun(out) else resume_run)(out, engine)
@@ -127,4 +136,8 @@ def simulate(
         overlap,
         federation,
     )
-    (start_chain if recipe == CHAIN else start_run)(out, cohorts, asked, engine)
+    if recipe == CHAIN:
+        if start_from is not None:
+            raise click.UsageError(f"--start-from: {CHAIN} is two runs; fine-tune either by its own recipe")
+        return start_chain(out, cohorts, asked, engine)
+    start_run(out, cohorts, asked, engine, weights_of(start_from, asked) if start_from else b"")

@@ -50,9 +50,9 @@ class _Simulation(BaseModel):
     seed: int | None
 
 
-def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine) -> None:
-    """Start a run in the empty folder `out` and take it to its data set and report."""
-    train_run(out, cohorts, asked, engine)
+def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine, initial: bytes = b"") -> None:
+    """Start a run in the empty folder `out` and take it to its data set and report; `initial` as `train_run`."""
+    train_run(out, cohorts, asked, engine, initial)
     finish(out)
 
 
@@ -65,7 +65,7 @@ def resume_run(out: Path, engine: Engine) -> None:
 def train_run(out: Path, cohorts: Path, asked: Asked, engine: Engine, initial: bytes = b"") -> None:
     """Start a run in the empty folder `out` and take it to settlement and report.
 
-    `initial` are weights to start from (safetensors), which a query scores.
+    `initial` are weights to start from (safetensors): a query scores them, any other run goes on from them.
     """
     check_empty(out)
     job = check_run(cohorts, asked, initial)
@@ -116,7 +116,9 @@ def continue_run(out: Path, engine: Engine) -> None:
 def finish(out: Path) -> None:
     """Publish the data set of the trained run, or chain of runs, in `out`, if it may be, and say what is next."""
     drawer = drawer_of(out)
-    publishes = drawer.run.spending.protects_patients and not drawer.run.is_query and not drawer.worse_than_public
+    run = drawer.run
+    unfit = run.is_query or run.begins_with_weights or drawer.worse_than_public
+    publishes = run.spending.protects_patients and not unfit
     if publishes and not (out / "dataset").exists():
         with bars() as progress:
             progress("data set", 0, 1)
@@ -225,6 +227,11 @@ def _say_what_next(out: Path, folder: RunFolder, worse_than_public: str) -> None
         why = f"whose unit is the {spending.unit.value}" if spending.is_private else "without noise"
         console.print(f"data set  none: a run {why} may not be published")
         console.print(f"next      willis sample {out} SAMPLES --count 50 --unsafe-non-private   # to look at")
+        return
+    if folder.plan().begins_with_weights:
+        console.print(
+            "data set  none: it began with another run's weights, whose patients its claim may not cover"
+        )
         return
     if worse_than_public:
         console.print(f"data set  none: worth less than the free public simulator ({worse_than_public})")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from server.run.job import Job
 from shared.canonical import canonical, digest
 from shared.code import code_digest
-from shared.ledger.events import Enrol, Run
+from shared.ledger.events import GIVEN_WEIGHTS, Enrol, Run
 from shared.privacy.accounting import noise_multiplier_for
 from shared.privacy.events import NonPrivate, SampledGaussian, Spending
 from shared.recipes.base import Recipe
@@ -45,7 +45,7 @@ def plan(job: Job, recipe: Recipe, enrolled: Sequence[Enrol]) -> Run:
 
 def _pretraining(job: Job, recipe: Recipe) -> str:
     if job.initial:
-        return f"given weights, SHA-256 {job.initial}"
+        return f"{GIVEN_WEIGHTS} {job.initial}"
     return recipe.pretraining if job.pretrain else ""
 
 

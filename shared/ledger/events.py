@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from shared.privacy.events import NoiseSource, SampledGaussian, Spending
 
+GIVEN_WEIGHTS = "given weights, SHA-256"  # how `Run.pretrained_on` begins where a run began with a file's
 QUERY_PREFIX = "query-"  # of recipes that measure: a query is a run whose release is its answer
 
 
@@ -113,6 +114,11 @@ class Run(_Frozen):
     def is_query(self) -> bool:
         """Whether the run measures something on patients, noised, instead of training on them."""
         return self.recipe.startswith(QUERY_PREFIX)
+
+    @property
+    def begins_with_weights(self) -> bool:
+        """Whether the first weights were given, so that this run's claim may not cover all they show."""
+        return self.pretrained_on.startswith(GIVEN_WEIGHTS)
 
 
 class Past(_Frozen):

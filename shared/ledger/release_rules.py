@@ -10,6 +10,8 @@ def objections(view: RunView) -> list[str]:
     found = []
     if view.run.is_query:
         found.append("it is a query, whose answer is all it releases; nothing was generated")
+    elif view.run.begins_with_weights:
+        found.append("it began with another run's weights, whose patients its claim may not cover; train afresh")
     if not view.is_patient_level:
         found.append("its unit of privacy is the patch, not the patient; train again at patient level")
     if not view.is_private:

@@ -1,0 +1,82 @@
+"""A run that goes on from another's weights: it begins where that one ended, and is never published."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from server.run.folder import RunFolder
+from tests.cohorts import lesion_cohorts
+from tests.commands import Outcome, willis
+
+LITTLE = ("--recipe", "lesions-3d", "--rounds", 1, "--set", "steps=1", "--set", "sampling_rate=1", "--seed", 3)
+PRIVATE = ("--epsilon", 8)
+
+
+def train(out: Path, cohorts: Path, *more: object) -> Outcome:
+    return willis("simulate", out, "--cohorts", cohorts, *LITTLE, "--count", 2, *more)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two federations, a private run of the first and one without noise."""
+    root = tmp_path_factory.mktemp("start")
+    lesion_cohorts(root / "first")
+    lesion_cohorts(root / "second", {"north": 3}, seed=50)
+    for name, noise in (("private", PRIVATE), ("open", ("--unsafe-non-private",))):
+        outcome = train(root / name, root / "first", "--pretrain", "none", *noise)
+        assert outcome.status == 0, outcome
+    return root
+
+
+def test_it_begins_with_the_weights_the_other_ended_with_and_is_not_published(places: Path) -> None:
+    outcome = train(places / "tuned", places / "second", "--start-from", places / "private", *PRIVATE)
+    assert outcome.status == 0, outcome
+    plan = RunFolder(places / "tuned").plan()
+    assert plan.pretrained_on.startswith("given weights, SHA-256 ")
+    before = load_file(places / "private" / "checkpoints" / "round-00001.safetensors")
+    begun = load_file(places / "tuned" / "checkpoints" / "round-00000.safetensors")
+    models = [name for name in before if name.startswith("model.")]
+    assert models
+    for name in models:
+        assert np.array_equal(begun[name].numpy(), before[name].numpy()), name
+    assert not (places / "tuned" / "dataset").exists()
+    refused = willis("sample", places / "tuned", places / "more", "--count", 1)
+    assert "it began with another run's weights" in refused.sentence()
+
+
+def test_weights_that_show_patients_go_to_no_private_run(places: Path) -> None:
+    refused = train(places / "no", places / "second", "--start-from", places / "open", *PRIVATE)
+    assert "would show its patients to other hospitals: it was trained without noise" in refused.sentence()
+    assert not (places / "no").exists()
+    by_name = train(places / "yes", places / "second", "--start-from", places / "open", "--unsafe-non-private")
+    assert by_name.status == 0, by_name
+
+
+def test_weights_of_another_variant_do_not_fit(places: Path) -> None:
+    refused = willis(
+        "simulate",
+        places / "no",
+        "--cohorts",
+        places / "second",
+        "--recipe",
+        "vessels-2d",
+        *PRIVATE,
+        "--start-from",
+        places / "private",
+    )
+    assert "recipe vessels-2d, variant private-calibrated, preset small is asked for" in refused.sentence()
+    chain = willis(
+        "simulate",
+        places / "no",
+        "--cohorts",
+        places / "second",
+        "--recipe",
+        "stroke-dwi",
+        *PRIVATE,
+        "--start-from",
+        places / "private",
+    )
+    assert chain.status == 2
+    assert "is two runs" in str(chain.complained)
