@@ -32,4 +32,5 @@ def weights_of(path: Path, asked: Asked) -> bytes:
     if reasons and not asked.unsafe_non_private:
         msg = f"its weights would show its patients to other hospitals: {'; '.join(reasons)}"
         raise UsageError(f"--start-from {path}: {msg}; start from a private run, or say --unsafe-non-private")
-    return save({name: value.contiguous() for name, value in model.state_dict().items()})
+    weights: bytes = save({name: value.contiguous() for name, value in model.state_dict().items()})
+    return weights

@@ -45,7 +45,8 @@ def test_the_published_convention_is_that_of_scikit_image() -> None:
     found = map_quality(ours, true, brain(), WINDOW)
     slices = [[scaled(x[:, :, k], brain()[:, :, k], WINDOW) for x in (true, ours)] for k in (0, 1)]
     assert found.nrmse == pytest.approx(np.mean([normalized_root_mse(*pair) for pair in slices]))
-    assert found.psnr == pytest.approx(np.mean([peak_signal_noise_ratio(*pair, data_range=2) for pair in slices]))
+    ratios = [peak_signal_noise_ratio(*pair, data_range=2) for pair in slices]  # type: ignore[no-untyped-call]
+    assert found.psnr == pytest.approx(np.mean(ratios))
 
 
 def test_a_constant_looks_better_with_the_background_than_without() -> None:
@@ -67,7 +68,8 @@ def test_hypoperfused_tissue_is_counted_inside_the_brain_in_millilitres() -> Non
     true[:, :, 0] = 7
     found[:12, :, 0] = 6.5
     compared = hypoperfusion(found, true, brain(), 0.05)
-    assert (compared.true_ml, compared.found_ml) == (pytest.approx(120 * 0.05), pytest.approx(60 * 0.05))
+    assert compared.true_ml == pytest.approx(120 * 0.05)
+    assert compared.found_ml == pytest.approx(60 * 0.05)
     assert compared.dice == pytest.approx(2 * 60 / 180)
     assert hypoperfusion(found * 0, true * 0, brain(), 0.05).dice == 1
 

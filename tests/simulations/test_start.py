@@ -37,7 +37,7 @@ def test_it_begins_with_the_weights_the_other_ended_with_and_is_not_published(pl
     assert plan.pretrained_on.startswith("given weights, SHA-256 ")
     before = load_file(places / "private" / "checkpoints" / "round-00001.safetensors")
     begun = load_file(places / "tuned" / "checkpoints" / "round-00000.safetensors")
-    models = [name for name in before if name.startswith("model.")]
+    models = [name for name in before if name.startswith("model/")]
     assert models
     for name in models:
         assert np.array_equal(begun[name].numpy(), before[name].numpy()), name
