@@ -14,9 +14,8 @@ from torch import nn
 
 from shared.canonical import Json
 from shared.errors import CohortError
-from shared.evaluation.lesion_detection import detect
-from shared.evaluation.lesion_segmentation import JUDGING, Cases, can_teach, case_of, segment, train
-from shared.imaging.scan import Role
+from shared.evaluation.lesion_segmentation import JUDGING, Cases, can_teach, case_of, train
+from shared.evaluation.stroke_utility import judged
 from shared.recipes.slice_records import ROLES
 from simulations.evaluation.cohorts import find_patients
 from simulations.studies.cells import Cell
@@ -88,12 +87,4 @@ def teaching(cohort: Path, seed: int) -> Sequence[Sequence[Cases]]:
 
 def tested(tests: Path, network: nn.Module) -> Json:
     """Return what the network finds of every test patient."""
-    found: dict[str, Json] = {}
-    for patient in find_patients(tests, ROLES):
-        scans = patient.scans()
-        found[patient.name] = detect(
-            [segment(network, scan.volumes[Role.DWI]) for scan in scans],
-            [scan.volumes[Role.LESION] > 0.5 for scan in scans],
-            [float(np.prod(scan.spacing)) / 1000 for scan in scans],
-        ).as_json()
-    return found
+    return {one.name: judged(network, one.scans()).as_json() for one in find_patients(tests, ROLES)}
