@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -319,7 +320,7 @@ def test_lesion_masks_are_compared_as_populations(tmp_path: Path) -> None:
 
 
 def stroke_data_set(run: Path) -> Path:
-    scans = [phantom for phantom, _ in zip(simulate_patients((32, 32, 16), np.random.default_rng(4)), range(6))]
+    scans = list(islice(simulate_patients((32, 32, 16), np.random.default_rng(4)), 6))
     (run / "dataset").mkdir(parents=True)
     write_cases(run / "dataset", scans, prefix="syn", description="synthetic")
     return run
