@@ -23,7 +23,7 @@ def from_ras(volume: NDArray[np.generic], affine: NDArray[np.float64]) -> Volume
 def ras_spacing(affine: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the voxel edges (3,) in mm along the axes of `to_ras` with the same affine (4, 4)."""
     axes = nib.orientations.io_orientation(affine)[:, 0]
-    return np.asarray(nib.affines.voxel_sizes(affine)[np.argsort(axes)], dtype=np.float64)
+    return np.asarray(np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(axes)], dtype=np.float64)
 
 
 def _turned(volume: NDArray[np.generic], orientation: NDArray[np.float64]) -> Volume:
