@@ -26,7 +26,12 @@ in OUT/translator. Its settings are lesions.NAME and translator.NAME; --rounds a
 
 @click.command(epilog=_EPILOG)
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--recipe", default="vessels-2d", show_default=True, help="What to synthesise.")
+@click.option(
+    "--recipe",
+    default="vessels-2d",
+    show_default=True,
+    help="What to synthesise: a recipe, or stroke-dwi, which is two.",
+)
 @click.option("--variant", help="Variant of the recipe; its default when not given.")
 @click.option(
     "--cohorts",

@@ -1,5 +1,6 @@
 """`willis evaluate`: what a published data set is worth, beside real patients and the free simulator."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ SIMULATION_ONLY = (
     "Simulation only: figures on patients, trained on or held out, are computed without a mechanism. "
     "They cost privacy that no ledger counts, and may not leave a hospital."
 )
+RESEARCH_ONLY = "Research use only; not for diagnosis."
 WIDEST = 200  # characters; no table is wider, whatever is put beside
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
@@ -42,6 +44,12 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="JSON.  [default: beside the data set]"
 )
+@click.option(
+    "--outline",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    help="Strokes: a diffusion-weighted image in which a network trained on RUN marks lesions.",
+)
 def evaluate(
     run: Path,
     real: Path | None,
@@ -55,6 +63,7 @@ def evaluate(
     quick: bool,
     features: Path | None,
     out: Path | None,
+    outline: tuple[Path, ...],
 ) -> None:
     """Say what the synthetic data of RUN are worth: a finished run, a data set, or a folder of samples.
 
@@ -68,7 +77,11 @@ def evaluate(
     samples, and whether images lie nearer to training patients than to others; a figure is drawn. The default
     network is trained on public phantoms the first time, in under a minute, and kept in ~/.cache/willis.
 
-    Lesions: masks have no image to learn from, so volumes and numbers of components are compared with those
+    Strokes: a 3D network that outlines lesions is trained likewise; Dice of held-out patients with a lesion,
+    lesions found, and patients without one in whom it sees one. About a minute a training on two cores, of
+    images of 64 x 64 x 16. With --outline it also marks lesions in images of any size, for a look at real ones.
+
+    Lesions: masks alone have no image to learn from, so volumes and numbers of components are compared with those
     of held-out patients (Kolmogorov-Smirnov distance, 0 to 1), and drawn.
 
     Simulation only: figures on patients, trained on or held out, are computed without a mechanism and may not
@@ -90,6 +103,10 @@ def evaluate(
     asked = Asked(cohorts, held_out, steps, repeats, seed, combined, others, where, quick, features)
     target = out or published.folder.with_name(f"{published.folder.name}-evaluation.json")
     target.parent.mkdir(parents=True, exist_ok=True)
+    if "dwi" in published.roles():
+        return _strokes(published, asked, target, outline)
+    if outline:
+        raise click.UsageError("--outline needs a data set of strokes: diffusion-weighted images with lesions")
     has_images = any(published.roles() - {"label-lesion_mask"})
     (_vessels if has_images else _lesions)(published, asked, target)
 
@@ -113,6 +130,22 @@ def _vessels(published: "Published", asked: "Asked", target: Path) -> None:
     if assessment is not None:
         note = f"{published.folder.name}. {SIMULATION_ONLY}"
         _draw(target, quality_figure(assessment.populations, assessment.features, note))
+
+
+def _strokes(published: "Published", asked: "Asked", target: Path, images: Sequence[Path]) -> None:
+    from simulations.bars import bars
+    from simulations.evaluation.outlines import outline_images, read_images
+    from simulations.evaluation.strokes import as_json, evaluate_strokes, table, verdict
+
+    scans = read_images(images)  # before an hour is spent
+    with bars() as report:
+        rows = evaluate_strokes(published, asked, report)
+    _show(published, (table(rows, asked.seed), verdict(rows, asked.seed)))
+    _write(target, "strokes: Dice and detection of lesions", published, asked, as_json(rows, asked.seed))
+    if scans:
+        note = f"Trained on {published.folder.name}. {RESEARCH_ONLY}"
+        for path in outline_images(rows, scans, published.strokes()[0].spacing, target, note):
+            click.echo(f"wrote     {path}")
 
 
 def _lesions(published: "Published", asked: "Asked", target: Path) -> None:

@@ -13,6 +13,7 @@ from shared.ledger.events import Federation
 from shared.ledger.finding import Finding
 from shared.ledger.log import SignedEvent, parse
 from shared.ledger.verify import check_checkpoint, check_grown, check_witnesses, verify_runs
+from shared.ledger.verify_coverage import check_coverage
 from shared.ledger.verify_spending import check_accountants
 from shared.ledger.view import RunView, views
 
@@ -48,6 +49,7 @@ def examine(given: Evidence) -> Iterator[Finding]:
     if given.site is not None:
         yield files.check_site(given.site, events)
     yield from verify_runs(list(runs.values()))
+    yield check_coverage(list(runs.values()))
     yield from _examine_run(given, folder, events, runs, key)
 
 

@@ -38,6 +38,7 @@ _MEANINGS = (
     ("nothing spent before", "Earlier use of the same patients was left out. The figures are too small."),
     ("cap is crossed", "More was spent than a hospital allows. Its data steward must be told."),
     ("what may be published", "Something was published that the rules forbid. Withdraw it."),
+    ("whatever drew", "A data set shows more of patients than its claim counts. Withdraw it."),
     (
         "accountants agree",
         "Independent calculations of ε contradict each other. Cite none until one is found wrong.",

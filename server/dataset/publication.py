@@ -14,7 +14,7 @@ from pathlib import Path
 from server.dataset.card import card, unsafe_card
 from server.dataset.cases import check_cases, write_cases
 from server.dataset.files import write_files
-from server.dataset.origin import USUAL, Origin, uncovered
+from server.dataset.origin import USUAL, Origin
 from server.dataset.seal import seal, seal_faults, sealed_by
 from server.ledger.export import export_ledger
 from server.ledger.recorder import Recorder
@@ -29,6 +29,7 @@ from shared.ledger.events import Event, Release
 from shared.ledger.release_rules import kind_of
 from shared.ledger.store import LedgerStore
 from shared.ledger.verify import reasons_against
+from shared.ledger.verify_coverage import uncovered
 from shared.ledger.verify_spending import composed
 from shared.ledger.view import RunView, first_release, head_of, view, views
 
@@ -46,7 +47,7 @@ def publish(
     """
     run, coordinator = folder.plan().run, folder.home.identity
     seen = view(store.events, run)
-    if reasons := _reasons_against(seen) or uncovered(origin, seen, views(store.events)):
+    if reasons := _reasons_against(seen) or uncovered(origin.earlier, seen, views(store.events)):
         raise PublicationRefused(f"run {run[:12]} may not be published: {'; '.join(reasons)}")
     kind = kind_of(seen)
     with whole_or_nothing(out) as partial:
@@ -61,7 +62,8 @@ def publish(
         sums = seal(partial, coordinator)
         check_cases(partial, cases)
         _check_seal(partial, coordinator)
-        _record(store, Release(run=run, kind=kind, cases=len(cases), manifest=digest(sums)), coordinator)
+        made = Release(run=run, kind=kind, cases=len(cases), manifest=digest(sums), earlier=origin.earlier)
+        _record(store, made, coordinator)
         export_ledger(store, folder.ledger, coordinator)
         write_report(folder.path)
     return out

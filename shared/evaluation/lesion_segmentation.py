@@ -5,6 +5,7 @@ augmentation are the same for every kind of data, so that a difference in Dice c
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,6 +27,8 @@ TURN_DEGREES = 15.0  # largest rotation in-plane, from both signs
 SHIFT = 0.1  # largest shift in-plane, of half an edge
 SHEAR = 0.1
 RATE = 2e-3  # of Adam, falling along a cosine
+
+_DIVISOR = 16  # edges that are multiples of it fit every network above
 
 Cases = NDArray[np.float32]  # (n, 2, i, j, k): image in [0, 1], lesion 0 or 1
 
@@ -54,8 +57,17 @@ def can_teach(case: Cases) -> bool:
     return int(np.count_nonzero(case[1])) >= MIN_VOXELS
 
 
-def train(cases: Cases, steps: int, seed: int, judging: Judging, network: nn.Module | None = None) -> nn.Module:
+def train(
+    cases: Cases,
+    steps: int,
+    seed: int,
+    judging: Judging,
+    network: nn.Module | None = None,
+    on_step: Callable[[], object] = lambda: None,
+) -> nn.Module:
     """Return the U-Net trained on cases, from scratch or from another network, which is left as it was.
+
+    `on_step` is called after each update.
 
     Raises:
         UsageError: there are no cases, one has no lesion to speak of, or the edges do not fit the network.
@@ -66,14 +78,21 @@ def train(cases: Cases, steps: int, seed: int, judging: Judging, network: nn.Mod
     with seeded(seed):  # weights and dropout
         started = LesionUnet(judging.widths) if network is None else copy.deepcopy(network).train()
         shown = partial(_shown, window=judging.window, generator=generator)
-        return fit(started, whole[:, :1], whole[:, 1:], steps, judging.batch, shown, generator, rate=RATE)
+        images, labels = whole[:, :1], whole[:, 1:]
+        return fit(started, images, labels, steps, judging.batch, shown, generator, on_step, RATE)
 
 
 @torch.no_grad()
 def segment(network: nn.Module, dwi: Volume) -> Mask:
-    """Return the lesion (i, j, k) the network finds in a diffusion-weighted image (i, j, k), arbitrary units."""
-    logits = network(torch.from_numpy(scale_dwi(dwi))[None, None])
-    return np.asarray(logits[0, 0].numpy() > 0)
+    """Return the lesion (i, j, k) the network finds in a diffusion-weighted image (i, j, k), arbitrary units.
+
+    The network sees whole volumes, with black behind them where an edge does not fit its resolutions.
+    """
+    scaled = scale_dwi(dwi)
+    room = [(0, -edge % _DIVISOR) for edge in scaled.shape]
+    logits = network(torch.from_numpy(np.pad(scaled, room))[None, None])[0, 0].numpy()
+    i, j, k = scaled.shape
+    return np.asarray(logits[:i, :j, :k] > 0)
 
 
 def augmented(cases: Tensor, generator: torch.Generator) -> Tensor:

@@ -14,6 +14,7 @@ from shared.imaging.scan import Role, Scan
 _ANGIO = f"_desc-synthetic_{Role.ANGIO.value}.nii.gz"
 _VESSELS = f"_desc-synthetic_{Role.VESSELS.value}.nii.gz"
 _LESION = f"_desc-synthetic_{Role.LESION.value}.nii.gz"
+_DWI = f"_desc-synthetic_{Role.DWI.value}.nii.gz"
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,9 @@ class Published:
     claim: str  # never a bare ε: with δ, unit, relation and accountant, or why there is none
 
     def roles(self) -> set[Role]:
-        """Return what the first case has: vessels come with an image, lesions are masks alone."""
+        """Return what the first case has: vessels come with an image, lesions with one or as masks alone."""
         first = next(iter(sorted(self.folder.glob("sub-*/anat"))))
-        endings = {Role.ANGIO: _ANGIO, Role.VESSELS: _VESSELS, Role.LESION: _LESION}
+        endings = {Role.ANGIO: _ANGIO, Role.VESSELS: _VESSELS, Role.LESION: _LESION, Role.DWI: _DWI}
         return {role for role, ending in endings.items() if any(first.glob(f"*{ending}"))}
 
     def pairs(self) -> Patches:
@@ -57,6 +58,24 @@ class Published:
                 np.stack([image, np.where(label > 0, 1.0, -1.0)]).transpose(3, 0, 1, 2).astype(np.float32)
             )
         return slices
+
+    def strokes(self) -> list[Scan]:
+        """Return diffusion-weighted image and lesion of every case.
+
+        Raises:
+            UsageError: an image has no lesion mask, or one of another shape.
+            CohortError: a file cannot be read.
+        """
+        cases = []
+        for path in sorted(self.folder.glob(f"sub-*/anat/*{_DWI}")):
+            label_path = path.with_name(path.name.removesuffix(_DWI) + _LESION)
+            if not label_path.exists():
+                raise UsageError(f"{path}: no label {label_path.name} beside it; restore the data set")
+            (image, affine), (lesion, _) = nifti.read(path), nifti.read(label_path)
+            if image.shape != lesion.shape:
+                raise UsageError(f"{path}: shape {image.shape} differs from its label's; restore the data set")
+            cases.append(Scan({Role.DWI: image, Role.LESION: lesion}, affine))
+        return cases
 
     def lesions(self) -> list[Scan]:
         """Return every lesion mask, one scan a case.

@@ -20,6 +20,12 @@ def from_ras(volume: NDArray[np.generic], affine: NDArray[np.float64]) -> Volume
     return _turned(volume, back)
 
 
+def ras_spacing(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the voxel edges (3,) in mm along the axes of `to_ras` with the same affine (4, 4)."""
+    axes = nib.orientations.io_orientation(affine)[:, 0]
+    return np.asarray(np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(axes)], dtype=np.float64)
+
+
 def _turned(volume: NDArray[np.generic], orientation: NDArray[np.float64]) -> Volume:
     turned = nib.orientations.apply_orientation(volume, orientation)
     return np.ascontiguousarray(turned, dtype=np.float32)

@@ -187,6 +187,8 @@ class Release(_Frozen):
     kind: Literal["release", "simulation"]
     cases: int = Field(ge=1)
     manifest: str  # digest of the data set's SHA256SUMS
+    # Other runs whose networks drew; left out of the bytes where there are none, as in older ledgers.
+    earlier: tuple[str, ...] = Field(default=(), exclude_if=lambda runs: not runs)
 
 
 class Incident(_Frozen):

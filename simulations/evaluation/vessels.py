@@ -7,7 +7,6 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from shared.canonical import Json
-from shared.evaluation.bootstrap import Interval
 from shared.evaluation.published import Published
 from shared.evaluation.utility import JUDGING, NEEDED, HeldOutPatient, Row, Source, Tissue, compare
 from shared.imaging.patches import Patches, patient_patches
@@ -16,6 +15,7 @@ from shared.phantoms.vessels import draw_parameters, simulate
 from shared.recipes.base import Progress
 from simulations.evaluation.asked import Asked, Counter
 from simulations.evaluation.cohorts import Patient, find_patients, refuse_overlap
+from simulations.evaluation.intervals import for_machines, for_people
 
 REAL, PUBLIC = "real (ceiling)", "public (free)"
 SYNTHETIC, WITH_PUBLIC, WITH_REAL = "synthetic", "synthetic + public", "real + synthetic"
@@ -89,7 +89,7 @@ def table(rows: Sequence[Row], tissue: Tissue) -> Table:
         share = f"{row.mean / real:.2f}" if real else "-"
         dice = f"{row.mean:.3f} ± {row.sd:.3f}"
         distances = (f"{np.mean(list(values.values())):.2f}" for values in (row.hd95_mm, row.bahd_mm))
-        shown.add_row(row.name, str(row.training_pairs), dice, share, _against(row.against_baseline), *distances)
+        shown.add_row(row.name, str(row.training_pairs), dice, share, for_people(row.against_baseline), *distances)
     return shown
 
 
@@ -114,7 +114,7 @@ def _added_to_real(rows: Sequence[Row]) -> str:
         if row.name == WITH_REAL and row.against_ceiling is not None:
             interval = row.against_ceiling
             word = "help" if interval.low > 0 else "HARM" if interval.high < 0 else "make no clear difference"
-            return f" Added to real pairs they {word}: {_against(interval)}."
+            return f" Added to real pairs they {word}: {for_people(interval)}."
     return ""
 
 
@@ -127,8 +127,8 @@ def as_json(rows: Sequence[Row]) -> list[Json]:
             "held_out_patients": len(row.dice),
             "dice_mean": row.mean,
             "dice_sd": row.sd,
-            "minus_public_simulator": _interval(row.against_baseline),
-            "minus_real": _interval(row.against_ceiling),
+            "minus_public_simulator": for_machines(row.against_baseline),
+            "minus_real": for_machines(row.against_ceiling),
             "hd95_mm_mean": float(np.mean(list(row.hd95_mm.values()))),
             "bahd_mm_mean": float(np.mean(list(row.bahd_mm.values()))),
             "dice_mean_of_each_training": list(row.trainings),
@@ -138,18 +138,6 @@ def as_json(rows: Sequence[Row]) -> list[Json]:
         }
         for row in rows
     ]
-
-
-def _interval(interval: Interval | None) -> Json:
-    if interval is None:
-        return None
-    return {"mean": interval.estimate, "low": interval.low, "high": interval.high, "level": 0.95}
-
-
-def _against(interval: Interval | None) -> str:
-    if interval is None:
-        return "-"
-    return f"{interval.estimate:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"
 
 
 def real_patches(patients: Sequence[Patient], count: int, size: int, rng: np.random.Generator) -> list[Patches]:

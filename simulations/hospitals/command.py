@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 NEXT = {  # the recipe a cohort of this kind is for
     "tof": "vessels-2d",
     "lesions": "lesions-3d",
-    "dwi": "lesions-3d",
+    "dwi": "stroke-dwi",
 }
 SHAPES = {"tof": (128, 128, 64), "lesions": (91, 109, 91), "dwi": (128, 128, 32)}
 

@@ -20,7 +20,7 @@ from simulations.federation import find_sites
 from simulations.hospitals.cohort import Plan, write_cohorts
 from simulations.studies.cells import Report
 
-HELD_OUT_SEED = 0  # training draws have seeds from 1
+HELD_OUT_DRAW = 0  # training draws have seeds from 1
 SECOND_SITE = 4  # hospitals e and f: other scanners and protocols than a to d
 SECOND_SITES = 2
 
@@ -36,6 +36,7 @@ class Hospitals:
     second_learning: int = 0  # patients at each hospital of the second site, to learn from
     second_testing: int = 0  # and to test on
     kind: str = "tof"  # as `simulations.hospitals.cohort` names it
+    test_draw: int = HELD_OUT_DRAW  # seed of the test patients
 
     def to_train(self, seed: int) -> Plan:
         """Return one draw of training patients."""
@@ -43,11 +44,11 @@ class Hospitals:
 
     def to_test(self) -> Plan:
         """Return the test patients of the same hospitals."""
-        return replace(self.to_train(HELD_OUT_SEED), patients=self.test_patients)
+        return replace(self.to_train(self.test_draw), patients=self.test_patients)
 
     def second_site(self, *, to_test: bool) -> Plan:
         """Return patients of the hospitals that no run is trained on."""
-        patients, seed = (self.second_testing, HELD_OUT_SEED) if to_test else (self.second_learning, 1)
+        patients, seed = (self.second_testing, HELD_OUT_DRAW) if to_test else (self.second_learning, 1)
         return Plan(self.kind, SECOND_SITES, patients, seed, self.shape, first_site=SECOND_SITE)
 
 

@@ -15,6 +15,7 @@ from shared.imaging.patches import Patches
 
 MARKERS = "osDv^P"  # told apart without colour, too
 OUTLINE = "#E69F00"
+SIMULATION_ONLY = "Simulation only: of patients, without a mechanism; may not leave a hospital."
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ def _draw(ax: Axes, panel: Panel) -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """Return a figure as PNG."""
+    """Return a figure as PNG, which says what it is: a picture travels without its text."""
+    figure.text(0.5, -0.01, SIMULATION_ONLY, ha="center", va="top", fontsize="x-small")  # below everything
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=110, metadata={"Software": "willis"})
+    figure.savefig(stream, format="png", dpi=110, bbox_inches="tight", metadata={"Software": "willis"})
     return stream.getvalue()

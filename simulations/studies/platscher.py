@@ -6,6 +6,7 @@ them stand a private pair of runs, and the public simulator, which is free.
 """
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 from server.run.folder import RunFolder
 from shared.imaging.patches import Patches
@@ -17,7 +18,9 @@ from simulations.studies.cohorts import Hospitals
 from simulations.studies.figures import dots
 from simulations.studies.platscher_tables import (
     NAME,
+    PASSES,
     PATIENTS,
+    UPDATES,
     Found,
     bars_table,
     contrast_table,
@@ -29,13 +32,13 @@ from simulations.studies.runs import DELTA, FOLDER, Training, train
 from simulations.studies.samples import kept_samples
 from simulations.studies.stroke_drawing import Drawing, Pair, draw
 from simulations.studies.stroke_figures import intensities, slices_side_by_side
-from simulations.studies.stroke_judging import Outlining, outline
+from simulations.studies.stroke_judging import Outlining, Tuning, outline
 from simulations.studies.stroke_looks import MAPS, Viewing, view
 
 SIZES = {
     "small": Sizes(
-        Hospitals(4, 50, 20, (64, 64, 16), kind="dwi"),
-        seeds=1,
+        Hospitals(4, 50, 20, (64, 64, 16), kind="dwi", test_draw=1000),  # 0 was seen when the U-Net was chosen
+        seeds=3,
         pairs=200,
         size=(64, 64, 16),
         steps=400,
@@ -52,7 +55,7 @@ SIZES = {
     ),
 }
 LESIONS = "lesions-3d"
-TUNED_ON = (10, 50)  # patients
+TUNING = 0.5  # updates of fine-tuning, of those from scratch on as many patients (the paper's epochs: 150 of 300)
 JOINT = 8.0
 SHARES = (7.0, 3.0)  # most that translator and lesion generator may cost, so that both together cost at most JOINT
 # Of a small preset, which learns most of what it learns from public phantoms: fewer rounds and smaller draws.
@@ -160,22 +163,28 @@ def _outlinings(
 ) -> list[Cell]:
     """Return the trainings: on patients, on few of them, and on each kind of drawn cases with them and without."""
 
-    def cell(name: str, seed: int, clinical: int | None, key: str = "", tuned_on: tuple[int, ...] = ()) -> Cell:
+    everyone = sizes.hospitals.sites * sizes.hospitals.patients
+    few = {stage: (n, ceil(sizes.steps * n / everyone)) for stage, n in PASSES.items()}  # patients, updates
+    few |= {stage: (n, sizes.steps) for stage, n in UPDATES.items()}
+    tunings = {stage: Tuning(patients=n, steps=ceil(TUNING * updates)) for stage, (n, updates) in few.items()}
+
+    def cell(name: str, seed: int, clinical: int | None, updates: int = sizes.steps, key: str = "") -> Cell:
         return Outlining(
             cohort=cohorts[seed],
             clinical=clinical,
             drawing=_drawn(key, seed) if key else "",
             drawing_of=drawings.get((key, seed)),
-            tuned_on=tuned_on,
-            steps=sizes.steps,
+            tunings=tunings if clinical == 0 else {},
+            steps=updates,
             preset=sizes.preset,
             tests=tests,
             seed=seed,
         ).cell(f"outline-{name}-{seed}")
 
-    mine = [cell(f"{PATIENTS}-{n}" if n else PATIENTS, seed, n) for seed in cohorts for n in (None, *TUNED_ON)]
+    mine = [cell(PATIENTS, seed, None) for seed in cohorts]
+    mine += [cell(f"{PATIENTS}-{stage}", seed, *how) for seed in cohorts for stage, how in few.items()]
     for key, seed in drawings:
-        mine += [cell(f"{key}-with", seed, None, key), cell(f"{key}-alone", seed, 0, key, TUNED_ON)]
+        mine += [cell(f"{key}-with", seed, None, key=key), cell(f"{key}-alone", seed, 0, key=key)]
     return mine
 
 

@@ -1,10 +1,10 @@
 """What stroke cases are worth, as a cell: a U-Net is trained on them and judged on patients nobody trained on.
 
-Trained on drawn cases, it may be fine-tuned on a few patients after that, for half as many updates (Platscher et
-al., 2020, section 3.3). Simulation only: these figures on patients are computed without a mechanism.
+Trained on drawn cases, it may be fine-tuned on a few patients after that (Platscher et al., 2020, section 3.3).
+Simulation only: these figures on patients are computed without a mechanism.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +14,22 @@ from torch import nn
 
 from shared.canonical import Json
 from shared.errors import CohortError
-from shared.evaluation.lesion_detection import detect
-from shared.evaluation.lesion_segmentation import JUDGING, Cases, can_teach, case_of, segment, train
-from shared.imaging.scan import Role
+from shared.evaluation.lesion_segmentation import JUDGING, Cases, can_teach, case_of, train
+from shared.evaluation.stroke_utility import judged
 from shared.recipes.slice_records import ROLES
 from simulations.evaluation.cohorts import find_patients
 from simulations.studies.cells import Cell
 from simulations.studies.stroke_drawing import Drawing, drawn
 
 AS_TRAINED = "0"  # the stage before any fine-tuning
-TUNING = 0.5  # updates of fine-tuning, of those before
+
+
+class Tuning(BaseModel):
+    """A stage after the first: a network is trained on from there, on patients alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    patients: int
+    steps: int
 
 
 class Outlining(BaseModel):
@@ -34,8 +40,8 @@ class Outlining(BaseModel):
     clinical: int | None  # training patients the first stage learns from; None: all
     drawing: str = ""  # cell of the cases it also learns from
     drawing_of: Drawing | None = None  # what is in it
-    tuned_on: tuple[int, ...] = ()  # patients of later stages, each starting from the first
-    steps: int
+    tunings: Mapping[str, Tuning] = {}  # later stages by name, each starting from the first
+    steps: int  # updates of the first stage
     preset: str
     tests: str  # folder of the test patients
     seed: int
@@ -56,10 +62,10 @@ def outline(out: Path, cell: Cell) -> Json:
         first += [case for case in map(case_of, drawn(out, asked.drawing)) if can_teach(case)]
     network = train(np.stack(first), asked.steps, asked.seed, judging)
     stages: dict[str, Json] = {AS_TRAINED: tested(out / asked.tests, network)}
-    for count in asked.tuned_on:
-        few = np.stack([case for own in patients[:count] for case in own])
-        tuned = train(few, round(TUNING * asked.steps), asked.seed, judging, network)
-        stages[str(count)] = tested(out / asked.tests, tuned)
+    for name, tuning in asked.tunings.items():
+        few = np.stack([case for own in patients[: tuning.patients] for case in own])
+        tuned = train(few, tuning.steps, asked.seed, judging, network)
+        stages[name] = tested(out / asked.tests, tuned)
     return {"cases": len(first), "stages": stages}
 
 
@@ -81,12 +87,4 @@ def teaching(cohort: Path, seed: int) -> Sequence[Sequence[Cases]]:
 
 def tested(tests: Path, network: nn.Module) -> Json:
     """Return what the network finds of every test patient."""
-    found: dict[str, Json] = {}
-    for patient in find_patients(tests, ROLES):
-        scans = patient.scans()
-        found[patient.name] = detect(
-            [segment(network, scan.volumes[Role.DWI]) for scan in scans],
-            [scan.volumes[Role.LESION] > 0.5 for scan in scans],
-            [float(np.prod(scan.spacing)) / 1000 for scan in scans],
-        ).as_json()
-    return found
+    return {one.name: judged(network, one.scans()).as_json() for one in find_patients(tests, ROLES)}

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ from shared.evaluation.quality.comparison import Assessment, Quality
 from shared.evaluation.quality.nearest_patients import NearestPatients
 from shared.imaging import nifti
 from shared.imaging.scan import Role, Scan, Volume
+from shared.phantoms.dwi import simulate_patients
 from shared.recipes.vessel_records import as_scans
 from simulations.evaluate import evaluate
 from simulations.evaluation.quality import verdict
+from simulations.hospitals.cohort import Plan, write_cohorts
 
 EDGE = 32
 CLAIM = "ε = 7.99 (δ = 1e-05; unit: patient; add/remove; PLD, dp-accounting)"
@@ -314,3 +317,44 @@ def test_lesion_masks_are_compared_as_populations(tmp_path: Path) -> None:
     )
     assert "UNKNOWN PRIVACY" in shown
     assert (tmp_path / "samples-evaluation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def stroke_data_set(run: Path) -> Path:
+    scans = list(islice(simulate_patients((32, 32, 16), np.random.default_rng(4)), 6))
+    (run / "dataset").mkdir(parents=True)
+    write_cases(run / "dataset", scans, prefix="syn", description="synthetic")
+    return run
+
+
+def test_strokes_have_every_row_and_any_image_can_be_outlined(tmp_path: Path) -> None:
+    run = stroke_data_set(tmp_path / "run")
+    for name, first in (("real", 1), ("held-out", 101)):
+        write_cohorts(Plan("dwi", 1, 4, 1, (32, 32, 16), first=first), tmp_path / name)
+    odd = nifti.read(next((tmp_path / "held-out").rglob("*_dwi.nii.gz")))[0][::-1, :30, :9]
+    nifti.write(tmp_path / "odd.nii.gz", odd, np.diag([-7.0, 6.5, 12, 1]))
+    places = ("--real", tmp_path / "real", "--held-out", tmp_path / "held-out")
+    few = ("--steps", 1, "--repeats", 1, "--combined", "--outline", tmp_path / "odd.nii.gz")
+    shown = call(run, *places, *few).output
+    found = json.loads((run / "dataset-evaluation.json").read_text())
+    assert [row["trained_on"] for row in found["rows"]] == [
+        "real (ceiling)",
+        "public (free)",
+        "synthetic",
+        "synthetic + public",
+        "real + synthetic",
+    ]
+    assert "No verdict: too few trainings" in shown
+    assert "Simulation only" in shown
+    mask, affine = nifti.read(run / "dataset-evaluation-odd-lesion.nii.gz")
+    assert mask.shape == odd.shape
+    assert np.array_equal(affine, np.diag([-7.0, 6.5, 12, 1]))
+    assert (run / "dataset-evaluation-outlines.png").stat().st_size > 0
+
+
+def test_only_strokes_can_be_outlined(places: dict[str, Path]) -> None:
+    image = next(places["real"].rglob("*_angio.nii.gz"))
+    done = CliRunner().invoke(
+        evaluate, [str(places["run"]), "--held-out", str(places["held out"]), "--outline", str(image)]
+    )
+    assert done.exit_code == 2
+    assert "needs a data set of strokes" in done.output

@@ -5,20 +5,22 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from server.dataset.origin import Origin, uncovered
-from shared.ledger.events import Event, Past, Settle
+from shared.ledger.events import EVENT, Event, Past, Release, Settle
+from shared.ledger.log import event_bytes
+from shared.ledger.verify_coverage import check_coverage, uncovered
 from shared.ledger.view import RunView, views
 from shared.privacy.events import NoiseSource, NonPrivate, Spending
 from tests.server.ledgers import NON_PRIVATE_PAST, PRIVATE_PAST, RUN_ID, SITES, Story, gaussian, signed_all
 
-ORIGIN = Origin("by two runs", (PRIVATE_PAST.run,))
+BOTH = (PRIVATE_PAST.run,)
+RELEASE = Release(run=RUN_ID, kind="release", cases=1, manifest="0" * 64, earlier=BOTH)
 COUNTED: dict[str, tuple[Past, ...]] = {site: (PRIVATE_PAST,) for site in SITES}
 
 
 def told(earlier: Story, later: Story) -> dict[str, RunView]:
     """Return the runs of a ledger in which `earlier`, under the name of `PRIVATE_PAST`, ran before `later`."""
     start: Sequence[Event] = [earlier.federation(), *(earlier.enrol(site) for site in SITES)]
-    return views(signed_all([*start, *own(replace(earlier, run_id=PRIVATE_PAST.run)), *own(later)]))
+    return views(signed_all([*start, *own(replace(earlier, run_id=PRIVATE_PAST.run)), *own(later), RELEASE]))
 
 
 def own(story: Story) -> list[Event]:
@@ -28,7 +30,7 @@ def own(story: Story) -> list[Event]:
 
 def why_not(earlier: Story, later: Story) -> str:
     runs = told(earlier, later)
-    return "; ".join(uncovered(ORIGIN, runs[RUN_ID], runs))
+    return "; ".join(uncovered(BOTH, runs[RUN_ID], runs))
 
 
 def test_an_earlier_run_that_every_site_counted_is_covered() -> None:
@@ -37,7 +39,7 @@ def test_an_earlier_run_that_every_site_counted_is_covered() -> None:
 
 def test_a_run_alone_needs_nothing() -> None:
     runs = told(Story(), Story(past=COUNTED))
-    assert uncovered(Origin("alone"), runs[RUN_ID], runs) == []
+    assert uncovered((), runs[RUN_ID], runs) == []
 
 
 @dataclass
@@ -82,6 +84,34 @@ def test_what_is_not_covered_is_named(case: str) -> None:
     assert reason in why_not(earlier, later)
 
 
+@pytest.mark.parametrize("case", NOT_COVERED)
+def test_an_auditor_finds_it_in_the_ledger(case: str) -> None:
+    earlier, later, reason = NOT_COVERED[case]
+    finding = check_coverage(list(told(earlier, later).values()))
+    assert finding.passed is False
+    assert reason in finding.detail
+
+
+def test_an_auditor_passes_what_is_covered() -> None:
+    assert check_coverage(list(told(Story(), Story(past=COUNTED)).values())).passed
+
+
+def test_a_run_that_began_after_the_release_is_not_covered() -> None:
+    first = replace(Story(), run_id=PRIVATE_PAST.run)
+    start: Sequence[Event] = [first.federation(), *(first.enrol(site) for site in SITES)]
+    runs = views(signed_all([*start, *own(Story(past=COUNTED)), RELEASE, *own(first)]))
+    finding = check_coverage(list(runs.values()))
+    assert finding.passed is False
+    assert "eeeeeeeeeeee, which drew too, is not in this ledger" in finding.detail
+
+
+def test_a_release_of_one_run_has_the_bytes_it_had_before_there_were_others() -> None:
+    alone = RELEASE.model_copy(update={"earlier": ()})
+    assert b"earlier" not in event_bytes(alone)
+    assert EVENT.validate_json(event_bytes(alone)) == alone
+    assert EVENT.validate_json(event_bytes(RELEASE)) == RELEASE
+
+
 def test_a_run_that_went_on_after_it_was_counted_is_not_covered() -> None:
     """It was not the first, so what it had settled by then was all that had to be counted."""
     first, whole = Story(run_id="d" * 64), Story(run_id=PRIVATE_PAST.run)
@@ -93,10 +123,10 @@ def test_a_run_that_went_on_after_it_was_counted_is_not_covered() -> None:
         *(whole.settle(site) for site in SITES),
     ]
     runs = views(signed_all([*start, *own(Story(past=dict.fromkeys(SITES, by_then))), *more]))
-    assert len([why for why in uncovered(ORIGIN, runs[RUN_ID], runs) if "did not count it" in why]) == len(SITES)
+    assert len([why for why in uncovered(BOTH, runs[RUN_ID], runs) if "did not count it" in why]) == len(SITES)
 
 
 def test_a_run_of_another_federation_is_not_covered() -> None:
     runs = told(Story(), Story(past=COUNTED))
-    (reason,) = uncovered(Origin("by two", ("d" * 64,)), runs[RUN_ID], runs)
+    (reason,) = uncovered(("d" * 64,), runs[RUN_ID], runs)
     assert "dddddddddddd, which drew too, is not in this ledger" in reason
