@@ -4,7 +4,7 @@ import shutil
 import time
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from server.run.folder import RunFolder
 from server.run.sampling import draw_more
@@ -15,6 +15,7 @@ from shared.recipes.catalogue import load
 from shared.recipes.settings import Setting
 from simulations.asked import Asked
 from simulations.federation import start_run
+from simulations.start import weights_of
 from simulations.studies.cells import Cell
 from simulations.studies.cohorts import federate
 
@@ -36,6 +37,10 @@ class Training(BaseModel):
     epsilon: float | None  # most it may cost; None for a run without noise
     rounds: int | None = None  # None: the recipe's
     settings: dict[str, Setting] = {}
+    # The cell whose run it goes on from, with what that trained. Left out where there is none, so that cells of
+    # studies without fine-tuning keep their digests.
+    start: str = Field(default="", exclude_if=lambda name: not name)
+    start_of: "Training | None" = Field(default=None, exclude_if=lambda training: training is None)
 
     def cell(self, name: str) -> Cell:
         """Return the cell that trains it."""
@@ -53,28 +58,25 @@ def train(out: Path, cell: Cell) -> Json:
     shutil.rmtree(folder, ignore_errors=True)  # interrupted, or of other settings
     roles = load(asked.recipe, asked.variant, asked.preset).roles
     federate(out / asked.cohort, folder / "sites", roles)
-    start = time.perf_counter()
-    start_run(
-        folder / "run",
-        folder / "sites",
-        Asked(
-            recipe=asked.recipe,
-            variant=asked.variant,
-            preset=asked.preset,
-            settings=asked.settings,
-            epsilon=asked.epsilon,
-            delta=DELTA,
-            rounds=asked.rounds,
-            seed=asked.seed,
-            pretrain=None,
-            count=PUBLISHED,
-            unsafe_non_private=asked.epsilon is None,
-            overlap=None,
-            federation=None,
-        ),
-        "embedded",
+    request = Asked(
+        recipe=asked.recipe,
+        variant=asked.variant,
+        preset=asked.preset,
+        settings=asked.settings,
+        epsilon=asked.epsilon,
+        delta=DELTA,
+        rounds=asked.rounds,
+        seed=asked.seed,
+        pretrain=None,
+        count=PUBLISHED,
+        unsafe_non_private=asked.epsilon is None,
+        overlap=None,
+        federation=None,
     )
-    trained = time.perf_counter() - start
+    initial = weights_of(out / FOLDER / asked.start / "run", request) if asked.start else b""
+    begun = time.perf_counter()
+    start_run(folder / "run", folder / "sites", request, "embedded", initial)
+    trained = time.perf_counter() - begun
     plan = RunFolder(folder / "run").plan()
     if asked.pairs:
         draw_more(
