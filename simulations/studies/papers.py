@@ -8,6 +8,8 @@
     using generative adversarial networks", Frontiers in Artificial Intelligence 5, 2022 (thesis, chapter 6)
 [4] M. Platscher, J. Zopes, C. Federau, "Image translation for medical image generation: ischemic stroke lesion
     segmentation", 2020 (arXiv 2010.02745)
+[5] T. Kossen et al., "Image-to-image generative adversarial networks for synthesizing perfusion parameter maps from
+    DSC-MR images in cerebrovascular disease", Frontiers in Neurology 13, 2023 (thesis, chapter 7)
 
 Patients: PEGASUS is the first site, 1000Plus the second. Rows are keyed by variant; "real" are patients.
 """
@@ -156,3 +158,23 @@ LESIONS = MappingProxyType(
     }
 )
 READERS = 76.9  # [4] two human readers, test set
+
+# [5] section 3: SSIM of whole slices that the text gives, by map and architecture: of acute stroke, and of the
+# second site after fine-tuning.
+MAPS_ACUTE = MappingProxyType(
+    {
+        ("cbv", "temp-pix2pix"): 0.986,
+        ("tmax", "temp-pix2pix"): 0.92,
+        ("tmax", "pix2pix"): 0.86,
+        ("ttp", "temp-pix2pix"): 0.95,
+        ("ttp", "pix2pix"): 0.91,
+    }
+)
+MAPS_SECOND_SITE = MappingProxyType(
+    {
+        ("mtt", "temp-pix2pix"): 0.84,
+        ("mtt", "pix2pix"): 0.78,
+        ("ttp", "temp-pix2pix"): 0.86,
+        ("ttp", "pix2pix"): 0.82,
+    }
+)

@@ -46,14 +46,11 @@ PUBLIC = Row("public", "public simulator only (free)")
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How large a comparison is: the same for all its rows."""
+class Scale:
+    """How large a study is."""
 
     hospitals: Hospitals
     seeds: int
-    pairs: int
-    size: tuple[int, ...]  # edges of a pair in voxels
-    steps: int  # updates of the network that is judged
     preset: str = "small"
     recipe: str = "vessels-2d"
 
@@ -61,6 +58,15 @@ class Sizes:
     def draws(self) -> range:
         """The seeds."""
         return range(1, self.seeds + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes(Scale):
+    """How large a comparison is: the same for all its rows."""
+
+    pairs: int
+    size: tuple[int, ...]  # edges of a pair in voxels
+    steps: int  # updates of the network that is judged
 
 
 @dataclass(frozen=True)

@@ -10,26 +10,36 @@ from click.testing import CliRunner
 
 from shared.recipes.catalogue import load
 from shared.recipes.settings import Setting
-from simulations.studies import kossen_ch4, kossen_ch5, kossen_ch6, platscher, vessels_levers, vessels_utility
+from simulations.studies import (
+    kossen_ch4,
+    kossen_ch5,
+    kossen_ch6,
+    kossen_ch7,
+    platscher,
+    vessels_levers,
+    vessels_utility,
+)
 from simulations.studies.bench import Bench, keep
 from simulations.studies.cells import preload
 from simulations.studies.cohorts import Hospitals
 from simulations.studies.command import study
 from simulations.studies.noise import epsilon_at
-from simulations.studies.rows import PUBLIC, REAL, Row, Sizes
+from simulations.studies.rows import PUBLIC, REAL, Row, Scale, Sizes
 from tests.commands import willis
 
 PNG = b"\x89PNG"
 QUICK: dict[str, Setting] = {"steps": 1, "pretraining_steps": 2}
-STUDIES = ("vessels-utility", "vessels-levers", "kossen-ch4", "kossen-ch5", "kossen-ch6", "platscher")
+STUDIES = ("vessels-utility", "vessels-levers", "kossen-ch4", "kossen-ch5", "kossen-ch6", "kossen-ch7", "platscher")
 
 
 def silent(what: str, done: int, total: int) -> None:
     """Report nothing."""
 
 
-def tiny(recipe: str) -> Sizes:
+def tiny(recipe: str) -> Scale:
     """Return sizes that take seconds."""
+    if recipe == "perfusion-2d":
+        return Scale(Hospitals(1, 3, 3, (48, 48, 6), 3, 2, kind="dsc"), 1, "small", recipe)
     if recipe == "translate-2d":  # whose patients do not all have a lesion
         people = Hospitals(1, 6, 6, (64, 64, 16), kind="dwi")
         return Sizes(people, seeds=1, pairs=3, size=(64, 64, 16), steps=2, recipe=recipe)
@@ -63,19 +73,25 @@ def rows_of(study_of: ModuleType) -> Sequence[Row]:
             Row("pix2pix-10", "pix2pix, λ = 10", "pix2pix", None, 1, QUICK),
             Row("private", "private pix2pix, ε at most 8", "pix2pix", 8.0, 1, QUICK),
         ),
+        kossen_ch7: (
+            Row("taught-temporal", "temp-pix2pix, of the teacher's maps", "temp-pix2pix", None, 1, QUICK),
+            Row("temporal", "temp-pix2pix", "temp-pix2pix", None, 1, QUICK),
+            Row("private", "private temp-pix2pix, ε at most 8", "temp-pix2pix", 8.0, 1, QUICK),
+        ),
     }
-    return chosen[study_of] if study_of is platscher else (REAL, PUBLIC, *chosen[study_of])
+    return chosen[study_of] if study_of in (platscher, kossen_ch7) else (REAL, PUBLIC, *chosen[study_of])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "study_of", [vessels_utility, vessels_levers, kossen_ch4, kossen_ch5, kossen_ch6, platscher]
+    "study_of", [vessels_utility, vessels_levers, kossen_ch4, kossen_ch5, kossen_ch6, kossen_ch7, platscher]
 )
 def test_a_study_from_end_to_end_and_again(
     study_of: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platscher, "ROUNDS", {"small": (1, 1)})
     monkeypatch.setattr(vessels_levers, "PATIENTS", ())  # each would take a minute
+    monkeypatch.setattr(kossen_ch7, "TUNING", {"small": 1})
     preload(study_of.__name__)
     sizes = tiny(study_of.SIZES["small"].recipe)
     bench = Bench(tmp_path, 2, silent)
