@@ -1,4 +1,4 @@
-"""`willis sample`, `translate` and `incident`: what a coordinator does with a finished run."""
+"""`willis sample`, `translate`, `network` and `incident`: what a coordinator does with a finished run."""
 
 from pathlib import Path
 
@@ -77,6 +77,27 @@ def translate(
     translate_files(run, out, inputs, seed=seed, unsafe=unsafe_non_private)
     click.echo(f"wrote     {len(lesions)} cases to {out}")
     click.echo(f"next      look at {out / 'contact-sheet.png'}; {out / 'README.md'} says what they are")
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--unsafe-non-private", is_flag=True, help="Of a run without noise: for its own hospitals alone.")
+def network(run: Path, out: Path, unsafe_non_private: bool) -> None:
+    """Write the trained generator of the run RUN to the new file OUT, for hospitals that use it.
+
+    It is published as a data set is: gated by the same rules, recorded in the ledger, its cost in the file. It
+    costs no privacy budget beyond the run's.
+
+    \b
+    Example, of a run of perfusion-2d:
+      willis network run maps.safetensors
+      willis perfusion sub-001_dsc.nii.gz maps --network maps.safetensors
+    """
+    from server.run.sampling import hand_over
+
+    hand_over(run, out, unsafe=unsafe_non_private)
+    click.echo(f"wrote     {out}")
 
 
 @click.command()

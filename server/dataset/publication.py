@@ -14,11 +14,12 @@ from pathlib import Path
 from server.dataset.card import card, unsafe_card
 from server.dataset.cases import check_cases, write_cases
 from server.dataset.files import write_files
+from server.dataset.gate import reasons_not_to_publish
 from server.dataset.origin import USUAL, Origin
 from server.dataset.seal import seal, seal_faults, sealed_by
 from server.ledger.export import export_ledger
 from server.ledger.recorder import Recorder
-from server.report.build import disagreements_or_none, write_report
+from server.report.build import write_report
 from server.run.folder import RunFolder
 from shared.canonical import digest
 from shared.errors import PublicationRefused
@@ -30,7 +31,6 @@ from shared.ledger.release_rules import kind_of
 from shared.ledger.store import LedgerStore
 from shared.ledger.verify import reasons_against
 from shared.ledger.verify_coverage import uncovered
-from shared.ledger.verify_spending import composed
 from shared.ledger.view import RunView, first_release, head_of, view, views
 
 
@@ -47,7 +47,7 @@ def publish(
     """
     run, coordinator = folder.plan().run, folder.home.identity
     seen = view(store.events, run)
-    if reasons := _reasons_against(seen) or uncovered(origin.earlier, seen, views(store.events)):
+    if reasons := reasons_not_to_publish(seen) or uncovered(origin.earlier, seen, views(store.events)):
         raise PublicationRefused(f"run {run[:12]} may not be published: {'; '.join(reasons)}")
     kind = kind_of(seen)
     with whole_or_nothing(out) as partial:
@@ -82,16 +82,6 @@ def write_unsafe_samples(folder: RunFolder, out: Path, scans: Iterable[Scan], *,
         (partial / "README.md").write_text(unsafe_card(seen, folder.path.name), encoding="utf-8")
         check_cases(partial, cases)
     return out
-
-
-def _reasons_against(seen: RunView) -> list[str]:
-    """Return why a run may not be published: the rules, a ledger that contradicts itself, accountants that do."""
-    if found := reasons_against(seen):
-        return found
-    disagree = disagreements_or_none()
-    if disagree is None:
-        return ["Opacus, whose accountants check the cost, is not installed; install it and publish again"]
-    return [why for site in seen.reserves for why in disagree(composed(seen, site), seen.run.delta)]
 
 
 def _record(store: LedgerStore, release: Release, coordinator: Identity) -> None:

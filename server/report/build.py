@@ -69,7 +69,9 @@ def build_report(events: Sequence[SignedEvent], run: str, second: SecondOpinions
         "conditions": list(words.CONDITIONS) if holds else [],
         "layers": layers_json(words.outside(seen, apart)),
         "earlier_non_private": _earlier_non_private(groups),
-        "releases": [{"kind": r.kind, "cases": r.cases, "manifest": r.manifest} for r in seen.releases],
+        "releases": [
+            {"kind": r.kind, "what": r.what, "cases": r.cases, "manifest": r.manifest} for r in seen.releases
+        ],
     }
 
 

@@ -70,13 +70,14 @@ def declared_level(report: dict[str, Any]) -> dict[str, Any]:
 
 def _basic(r: dict[str, Any]) -> dict[str, Any]:
     run, cases = r["run"], sum(release["cases"] for release in r["releases"])
+    what = f"{cases} synthetic, labelled cases drawn from a generator" if cases else "A generator"
     first = "SIMULATION, NOT A DEPLOYMENT: " if run["is_simulation"] else ""
     return {
         "name": f"{first}synthetic brain images, {run['recipe']} {run['variant']}, run {run['id'][:12]}",
         "data_curators": [
             {"data_curator_name": f"{words.FILL} (sites: {_sites(r)})", "data_curator_type": "Nonprofit"}
         ],
-        "description": words.DESCRIPTION.format(cases=cases, sites=len(r["participation"]), recipe=run["recipe"]),
+        "description": words.DESCRIPTION.format(what=what, sites=len(r["participation"]), recipe=run["recipe"]),
         "intended_use": words.USE,
         "data_product_type": "Synthetic data",
         "data_product_region": words.FILL,

@@ -26,7 +26,7 @@ RELEASES = (
     "first are admitted by a Rényi filter."
 )
 DESCRIPTION = (
-    "{cases} synthetic, labelled cases drawn from a generator ({recipe}) that {sites} hospitals trained together "
+    "{what} ({recipe}) that {sites} hospitals trained together "
     "without their images leaving them."
 )
 USE = (

@@ -81,7 +81,14 @@ def report_schema() -> Schema:
             record(name=TEXT, title=TEXT, question=TEXT, covered=listed(TEXT), not_covered=listed(TEXT))
         ),
         earlier_non_private=listed(record(sites=listed(TEXT), run=TEXT, recipe=TEXT, variant=TEXT)),
-        releases=listed(record(kind={"enum": ["release", "simulation"]}, cases=WHOLE, manifest=DIGEST)),
+        releases=listed(
+            record(
+                kind={"enum": ["release", "simulation"]},
+                what={"enum": ["data set", "network"]},
+                cases=WHOLE,
+                manifest=DIGEST,
+            )
+        ),
     )
     head: Schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Willis budget report"}
     definitions: dict[str, Json] = dict(_definitions())

@@ -67,12 +67,19 @@ def _publication(view: RunView) -> str:
     if reasons:
         return "Nothing made from this run may be published: " + "; ".join(reasons) + "."
     if kind_of(view) == "simulation":
-        done = f" {_count(len(view.releases), 'data set')} written as such." if view.releases else ""
+        done = f" {_made(view)} written as such." if view.releases else ""
         return "This is a simulation: what is made from it is a simulation too, never a release." + done
     if not view.releases:
         return "Synthetic data from this run may be published; none has been so far."
-    cases = ", ".join(str(r.cases) for r in view.releases)
-    return f"Published: {_count(len(view.releases), 'data set')} ({cases} synthetic cases)."
+    return f"Published: {_made(view)}."
+
+
+def _made(view: RunView) -> str:
+    """Say what was made of a run: data sets, networks, or both."""
+    cases = [str(r.cases) for r in view.releases if r.what == "data set"]
+    networks = len(view.releases) - len(cases)
+    sets = f"{_count(len(cases), 'data set')} ({', '.join(cases)} synthetic cases)"
+    return " and ".join(words for words, some in ((sets, cases), (_count(networks, "network"), networks)) if some)
 
 
 def _count(number: int, thing: str) -> str:

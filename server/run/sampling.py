@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from server.dataset.network import publish_network, write_unsafe_network
 from server.dataset.publication import publish, write_unsafe_samples
 from server.run.drawing import drawer_of
+from server.run.folder import RunFolder
 from shared.errors import PublicationRefused, UsageError
 from shared.ledger.events import Run
 from shared.privacy.randomness import derive_seed
@@ -51,6 +53,21 @@ def draw_more(
             write_unsafe_samples(drawer.folder, out, cases, store=ledger)
         else:
             publish(drawer.folder, out, cases, store=ledger, origin=drawer.origin)
+    finally:
+        ledger.close()
+
+
+def hand_over(run_dir: Path, out: Path, *, unsafe: bool) -> None:
+    """Publish the trained generator of a run in the new file `out`.
+
+    Raises:
+        UsageError, PublicationRefused: as `server.dataset.network.publish_network` and `check_said`.
+    """
+    folder = RunFolder(run_dir)
+    check_said(run_dir, folder.plan(), unsafe=unsafe)
+    ledger = folder.home.open_ledger()
+    try:
+        (write_unsafe_network if unsafe else publish_network)(folder, out, store=ledger)
     finally:
         ledger.close()
 

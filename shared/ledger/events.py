@@ -180,15 +180,23 @@ class Settle(_Frozen):
 
 
 class Release(_Frozen):
-    """A data set was published, or, from seeded noise, written as a simulation: never a real release."""
+    """A data set or a network was published, or, from seeded noise, written as a simulation: no real release."""
 
     type: Literal["release"] = "release"
     run: str
     kind: Literal["release", "simulation"]
-    cases: int = Field(ge=1)
-    manifest: str  # digest of the data set's SHA256SUMS
-    # Other runs whose networks drew; left out of the bytes where there are none, as in older ledgers.
-    earlier: tuple[str, ...] = Field(default=(), exclude_if=lambda runs: not runs)
+    cases: int = Field(ge=0)  # 0: a network
+    manifest: str  # digest of the data set's SHA256SUMS, or of the network's file
+    # What follows is left out of the bytes where it is usual, as in older ledgers.
+    what: Literal["data set", "network"] = Field(default="data set", exclude_if=lambda what: what == "data set")
+    earlier: tuple[str, ...] = Field(default=(), exclude_if=lambda runs: not runs)  # other runs that drew too
+
+    @model_validator(mode="after")
+    def _has_cases_if_a_data_set(self) -> Self:
+        """Refuse a data set without cases, and a network with some."""
+        if (self.cases == 0) != (self.what == "network"):
+            raise ValueError(f"a {self.what} of {self.cases} cases")
+        return self
 
 
 class Incident(_Frozen):

@@ -1,0 +1,63 @@
+"""A trained generator in one file, for hospitals that use it: weights, what they are, and what they cost whom.
+
+The format is safetensors, which runs no code when it is read; what a file says of itself is in its metadata.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from shared.errors import UsageError
+from shared.recipes.base import Recipe
+from shared.recipes.catalogue import load
+from shared.recipes.settings import Setting
+from shared.recipes.wasserstein import SMOOTHED
+
+_KEY = "willis"
+
+
+class About(BaseModel):
+    """What a file says of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    run: str
+    recipe: str
+    variant: str
+    preset: str
+    settings: dict[str, Setting]
+    private: bool
+    claim: str  # never a bare ε; of a network that is not private, why
+    ledger: dict[str, int | str]  # size and root of the ledger the claim follows from
+
+
+def network_bytes(generator: nn.Module, about: About) -> bytes:
+    """Return the file; the same generator gives the same bytes."""
+    weights = {name: value.contiguous() for name, value in generator.state_dict().items()}
+    content: bytes = save(weights, {_KEY: about.model_dump_json()})
+    return content
+
+
+def read_network(path: Path, recipe: str) -> tuple[Recipe, nn.Module, About]:
+    """Return recipe and generator of a file, and what it says of itself.
+
+    Raises:
+        UsageError: the file is no network, or of another recipe than the one called `recipe`.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = About.model_validate_json((file.metadata() or {}).get(_KEY, ""))
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValidationError, SafetensorError) as err:
+        raise UsageError(f"{path}: no network of Willis; ask the coordinator for the file of `willis network`") from err
+    if about.recipe != recipe:
+        raise UsageError(f"{path}: a network of recipe {about.recipe}; one of {recipe} is needed")
+    made = load(about.recipe, about.variant, about.preset, private=about.private, settings=about.settings)
+    generator = made.build(0)[SMOOTHED]
+    try:
+        generator.load_state_dict(weights)
+    except RuntimeError as err:
+        raise UsageError(f"{path}: its weights do not fit this version's {about.recipe}; install the version it is of") from err
+    return made, generator.eval(), about
