@@ -108,7 +108,8 @@ def blood_of(
     flow *= (1 - 0.15 * behind) * (flow_left + core * (deficit.core[0] - flow_left))
     volume *= (1 + 0.12 * behind) * (volume_left + core * (deficit.core[1] - volume_left))
     mtt = np.clip(60 * volume / np.maximum(flow, 1e-3), *MTT_S).astype(np.float32)
-    return Blood(flow, flow * mtt / 60, np.clip(delay, 0, MAX_DELAY_S).astype(np.float32), outline)
+    late = np.clip(delay, 0, MAX_DELAY_S).astype(np.float32)
+    return Blood(flow, np.asarray(flow * mtt / 60, dtype=np.float32), late, outline)
 
 
 def _usual(rng: np.random.Generator, labels: NDArray[np.int16], cortex: Cortex, age: int) -> tuple[Volume, Volume]:
