@@ -16,6 +16,7 @@ from shared.phantoms.bolus import TISSUE_RELAXIVITY, Bolus
 from shared.phantoms.fields import Field, smooth_field
 
 RANGES: dict[str, tuple[float, float]] = {
+    "frames": (40.0, 110.0),  # rounded
     "repetition": (0.9, 2.5),  # between frames, s
     "echo": (0.02, 0.05),  # s
     "gain": (100.0, 3000.0),  # scanner units in one unit of white matter

@@ -42,7 +42,7 @@ def draw_parameters(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return np.exp(rng.uniform(LOG_LOW, LOG_HIGH, size=(n, len(NAMES))))
 
 
-def simulate_dsc(theta: NDArray[np.float64], shape: Shape, frames: int, rng: np.random.Generator) -> Scan:
+def simulate_dsc(theta: NDArray[np.float64], shape: Shape, rng: np.random.Generator) -> Scan:
     """Return series, maps and brain of one public patient.
 
     DSC is (i, j, k, t) in scanner units; CBF, CBV, MTT, TMAX and TTP (i, j, k) are 0 outside tissue; BRAIN is 1
@@ -51,12 +51,11 @@ def simulate_dsc(theta: NDArray[np.float64], shape: Shape, frames: int, rng: np.
     Args:
         theta: parameters (n,) in the order of `NAMES`.
         shape: voxels along i, j, k; the field of view is that of `shared.phantoms.anatomy`.
-        frames: of the series.
         rng: draws everything else.
     """
     p = dict(zip(NAMES, theta.tolist(), strict=True))
     timing = Timing(p["repetition"], p["echo"])
-    times = timing.repetition_s * np.arange(frames, dtype=np.float64)
+    times = timing.repetition_s * np.arange(round(p["frames"]), dtype=np.float64)
     labels, affine = simulate_anatomy(p, shape, rng)
     where = is_parenchyma(labels)
     blood = draw_blood(p, labels, affine, rng)
@@ -70,10 +69,10 @@ def simulate_dsc(theta: NDArray[np.float64], shape: Shape, frames: int, rng: np.
     return Scan(volumes, affine, timing)
 
 
-def simulate_patients(shape: Shape, frames: int, rng: np.random.Generator) -> Iterator[Scan]:
+def simulate_patients(shape: Shape, rng: np.random.Generator) -> Iterator[Scan]:
     """Yield public patients without end."""
     while True:
-        yield simulate_dsc(draw_parameters(1, rng)[0], shape, frames, rng)
+        yield simulate_dsc(draw_parameters(1, rng)[0], shape, rng)
 
 
 def _flow(p: dict[str, float], end_s: float, rng: np.random.Generator) -> Flow:
