@@ -2,9 +2,13 @@
 
 A cohort is a folder in one of two shapes:
 
-  * BIDS-like: `sub-<patient>/[ses-<session>/]anat/sub-<patient>[_ses-<session>]_<role>.nii.gz`
+  * BIDS-like: `sub-<patient>/[ses-<session>/]anat/sub-<patient>[_ses-<session>]_<role>.nii.gz`, or in `perf/`
+    instead of `anat/`
   * a table `cohort.csv` with the columns `patient`, optionally `session`, and one column of paths a role
-    (`angio`, `vessels`, `brain`, `lesion`, `dwi`, `anatomy`), relative to the table.
+    (`angio`, `vessels`, `brain`, `lesion`, `dwi`, `anatomy`, `dsc`, `cbf`, `cbv`, `mtt`, `tmax`, `ttp`),
+    relative to the table.
+
+A series (`dsc`) has its timing in a JSON sidecar beside it (see `shared.imaging.series`).
 
 The patient is the unit of privacy: all sessions of one patient id are one unit.
 """
@@ -16,10 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.errors import CohortError
 from shared.imaging import nifti
-from shared.imaging.scan import Role, Scan, Volume
+from shared.imaging.scan import Role, Scan, Timing, Volume
+from shared.imaging.series import read_series
 
 TABLE = "cohort.csv"
 COLUMNS = {
@@ -29,7 +35,14 @@ COLUMNS = {
     "lesion": Role.LESION,
     "dwi": Role.DWI,
     "anatomy": Role.ANATOMY,
+    "dsc": Role.DSC,
+    "cbf": Role.CBF,
+    "cbv": Role.CBV,
+    "mtt": Role.MTT,
+    "tmax": Role.TMAX,
+    "ttp": Role.TTP,
 }
+_FOLDERS, _ENDINGS = ("anat", "perf"), (".nii.gz", ".nii")
 _KNOWN = {"patient", "session", *COLUMNS}
 _AFFINE_TOLERANCE_MM = 1e-2  # headers written by different tools round differently
 
@@ -87,18 +100,31 @@ def read_session(session: Session) -> Scan:
     Raises:
         CohortError: naming the file, what is wrong with it, and the remedy.
     """
-    read = {role: nifti.read(path) for role, path in session.items()}
+    read, timing = _read(session)
     first = next(iter(session))
     voxels, affine = read[first]
     for role, (other, other_affine) in read.items():
-        if other.shape != voxels.shape:
+        if other.shape[:3] != voxels.shape[:3]:
             msg = f"shape {other.shape} differs from {voxels.shape} of {session[first].name}"
             raise CohortError(f"{session[role]}: {msg}; resample one onto the other")
         if not np.allclose(affine, other_affine, atol=_AFFINE_TOLERANCE_MM):
             msg = f"its affine differs from that of {session[first].name}"
             raise CohortError(f"{session[role]}: {msg}; the images are not aligned, register or re-export them")
         _check_labels(session[role], role, other)
-    return Scan({role: volume for role, (volume, _) in read.items()}, affine)
+    return Scan({role: volume for role, (volume, _) in read.items()}, affine, timing)
+
+
+def _read(session: Session) -> tuple[dict[Role, tuple[Volume, NDArray[np.float64]]], Timing | None]:
+    """Return the voxels and affine of every file, and the timing of the series if there is one."""
+    read: dict[Role, tuple[Volume, NDArray[np.float64]]] = {}
+    timing = None
+    for role, path in session.items():
+        if role.is_series:
+            voxels, affine, timing = read_series(path)
+            read[role] = voxels, affine
+        else:
+            read[role] = nifti.read(path)
+    return read, timing
 
 
 def _check_labels(path: Path, role: Role, voxels: Volume) -> None:
@@ -113,14 +139,16 @@ def _check_labels(path: Path, role: Role, voxels: Volume) -> None:
 def _from_folders(folder: Path) -> dict[tuple[str, str], dict[Role, Path]]:
     sessions: dict[tuple[str, str], dict[Role, Path]] = defaultdict(dict)
     for subject in sorted(folder.glob("sub-*")):
-        for anat in sorted([*subject.glob("anat"), *subject.glob("ses-*/anat")]):
-            session = anat.parent.name if anat.parent != subject else ""
+        for home in sorted([subject, *subject.glob("ses-*")]):
+            session = home.name if home != subject else ""
             stem = "_".join(part for part in (subject.name, session) if part)
             for role in Role:
-                for ending in (".nii.gz", ".nii"):
-                    path = anat / f"{stem}_{role.value}{ending}"
-                    if path.exists():
-                        sessions[subject.name, session][role] = path
+                found = [home / name / f"{stem}_{role.value}{end}" for name in _FOLDERS for end in _ENDINGS]
+                found = [path for path in found if path.exists()]
+                if len(found) > 1:
+                    raise CohortError(f"{found[1]}: {found[0].name} is there too; keep only one of them")
+                if found:
+                    sessions[subject.name, session][role] = found[0]
     return sessions
 
 

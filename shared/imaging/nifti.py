@@ -8,6 +8,7 @@ import gzip
 import io
 import logging
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -21,6 +22,7 @@ from shared.imaging.scan import Volume
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 
 MAX_VOXELS = 512**3  # larger than any clinical head scan; a header that asks for more is refused unread
+_SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}  # in one unit of a header's time
 
 
 def read(path: Path) -> tuple[Volume, NDArray[np.float64]]:
@@ -30,11 +32,34 @@ def read(path: Path) -> tuple[Volume, NDArray[np.float64]]:
         CohortError: the file is missing, truncated, not NIfTI, not 3D, too large, has a singular affine, or
             voxels that are not finite real numbers.
     """
+    voxels, image = _read(path, "a 3D volume", _volume_shape)
+    return voxels, np.asarray(image.affine, dtype=np.float64)
+
+
+def read_series(path: Path) -> tuple[Volume, NDArray[np.float64], float]:
+    """Return frames (i, j, k, t) as float32, the affine, and the seconds between frames that the header says.
+
+    Frames may also lie along a fifth axis after one of length 1, as in ISLES 2017. A header that gives no unit of
+    time says nothing: 0.
+
+    Raises:
+        CohortError: as `read`, but for a file that is not a series.
+    """
+    voxels, image = _read(path, "a 4D series (all its frames, not one or a map)", _series_shape)
+    step = float(image.header["pixdim"][len(image.shape)])
+    unit = _SECONDS.get(image.header.get_xyzt_units()[1], 0.0)
+    return voxels, np.asarray(image.affine, dtype=np.float64), step * unit if math.isfinite(step) else 0.0
+
+
+def _read(
+    path: Path, wanted: str, shape_of: Callable[[tuple[int, ...]], tuple[int, ...]]
+) -> tuple[Volume, nib.Nifti1Image]:
+    """Return checked voxels in the shape that `shape_of` finds in the stored one, and the image's header."""
     try:
         image = nib.Nifti1Image.from_filename(path)
-        shape = image.shape[:3] if image.shape[3:] == (1,) else image.shape
-        if len(shape) != 3 or math.prod(shape) > MAX_VOXELS or min(shape) < 1:
-            msg = f"shape {image.shape} is not a 3D volume of at most {MAX_VOXELS} voxels; convert or crop it"
+        shape = shape_of(image.shape)
+        if not shape or math.prod(shape) > MAX_VOXELS or min(shape) < 1:
+            msg = f"shape {image.shape} is not {wanted} of at most {MAX_VOXELS} voxels; convert or crop it"
             raise CohortError(f"{path}: {msg}")
         if image.get_data_dtype().kind not in "iuf":
             raise CohortError(f"{path}: voxels of type {image.get_data_dtype()}; convert them to plain numbers")
@@ -53,7 +78,19 @@ def read(path: Path) -> tuple[Volume, NDArray[np.float64]]:
     bad = int(voxels.size - np.isfinite(voxels).sum())
     if bad:
         raise CohortError(f"{path}: {bad} voxels are NaN or infinite; replace them or remove the patient")
-    return voxels, affine
+    return voxels, image
+
+
+def _volume_shape(stored: tuple[int, ...]) -> tuple[int, ...]:
+    """Return (i, j, k), or () where that is not the shape."""
+    shape = stored[:3] if stored[3:] == (1,) else stored
+    return shape if len(shape) == 3 else ()
+
+
+def _series_shape(stored: tuple[int, ...]) -> tuple[int, ...]:
+    """Return (i, j, k, t), or () where that is not the shape."""
+    shape = (*stored[:3], *stored[4:]) if stored[3:4] == (1,) else stored
+    return shape if len(shape) == 4 else ()
 
 
 def _whole(path: Path, image: nib.Nifti1Image) -> nib.Nifti1Image:
@@ -68,11 +105,22 @@ def _whole(path: Path, image: nib.Nifti1Image) -> nib.Nifti1Image:
     return nib.Nifti1Image.from_bytes(data)
 
 
-def write(path: Path, voxels: NDArray[np.generic], affine: NDArray[np.float64], description: str = "") -> None:
-    """Write (i, j, k) voxels with their affine in millimetres; `description` has room for 79 bytes."""
+def write(
+    path: Path,
+    voxels: NDArray[np.generic],
+    affine: NDArray[np.float64],
+    description: str = "",
+    frame_s: float | None = None,
+) -> None:
+    """Write voxels (i, j, k) or (i, j, k, t) with their affine in millimetres.
+
+    `description` has room for 79 bytes; `frame_s` is the time between the frames of a series in seconds.
+    """
     image = nib.Nifti1Image(voxels, affine)
     image.header["descrip"] = description.encode()[:79]
-    image.header.set_xyzt_units("mm")
+    image.header.set_xyzt_units("mm", None if frame_s is None else "sec")
+    if frame_s is not None:
+        image.header["pixdim"][4] = frame_s
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, compresslevel=4, filename="") as stream:

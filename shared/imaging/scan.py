@@ -1,7 +1,7 @@
 """The vocabulary of images: roles, axes, units.
 
-Axes are voxel axes (i, j, k) as stored in NIfTI; k is axial. Spacing is in millimetres. One `Scan` is one
-imaging session of one patient, or one synthetic case.
+Axes are voxel axes (i, j, k) as stored in NIfTI; k is axial; a series adds time as (i, j, k, t). Spacing is in
+millimetres, time in seconds. One `Scan` is one imaging session of one patient, or one synthetic case.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-Volume = NDArray[np.float32]  # (i, j, k), intensity in arbitrary scanner units or label value
+# (i, j, k), intensity in arbitrary scanner units or label value; a series is (i, j, k, t)
+Volume = NDArray[np.float32]
 
 
 class Role(StrEnum):
@@ -22,6 +23,12 @@ class Role(StrEnum):
     LESION = "label-lesion_mask"  # 1 inside a stroke lesion
     DWI = "dwi"  # diffusion-weighted image, arbitrary units
     ANATOMY = "label-anatomy_dseg"  # structures by FreeSurfer number
+    DSC = "dsc"  # series of a contrast bolus (dynamic susceptibility contrast), raw signal in arbitrary units
+    CBF = "cbf"  # cerebral blood flow, ml/100 g/min
+    CBV = "cbv"  # cerebral blood volume, ml/100 g
+    MTT = "mtt"  # mean transit time, s
+    TMAX = "tmax"  # time of the residue function's maximum, s
+    TTP = "ttp"  # time to peak of the tissue's concentration, s from the bolus's arrival at the artery
 
     @property
     def is_label(self) -> bool:
@@ -33,13 +40,27 @@ class Role(StrEnum):
         """Whether the voxels are labels that can only be 0 or 1."""
         return self.value.endswith("_mask")
 
+    @property
+    def is_series(self) -> bool:
+        """Whether the file is a series of volumes over time, with axes (i, j, k, t)."""
+        return self is Role.DSC
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When a series was taken: what its signal cannot be read without."""
+
+    repetition_s: float  # time between frames, TR, seconds
+    echo_s: float  # time from excitation to echo, TE, seconds
+
 
 @dataclass(frozen=True)
 class Scan:
-    """Aligned volumes of one session, all of one shape, keyed by role."""
+    """Aligned volumes of one session, all of one shape in space, keyed by role."""
 
     volumes: dict[Role, Volume]
     affine: NDArray[np.float64]  # (4, 4), voxel index -> millimetres
+    timing: Timing | None = None  # of the series, where there is one
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -50,5 +71,5 @@ class Scan:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels along i, j, k."""
-        i, j, k = next(iter(self.volumes.values())).shape
+        i, j, k = next(iter(self.volumes.values())).shape[:3]
         return i, j, k
