@@ -23,7 +23,7 @@ Curve = NDArray[np.float64]
 def mean_signal(arrival_s: float = 15.0, step_s: float = 1.5, frames: int = 60) -> Curve:
     times = step_s * np.arange(frames)
     tissue = tissue_concentration(Bolus(arrival_s=arrival_s), times, cbf=45, cbv=3.5, delay_s=1.0)
-    return to_signal(tissue, 300.0, 0.03, RELAXIVITY)[0]
+    return np.asarray(to_signal(tissue, 300.0, 0.03, RELAXIVITY)[0])
 
 
 @given(arrival=st.floats(9, 25), step=st.floats(1.0, 2.0), noise=st.floats(0, 1), seed=st.integers(0, 99))
