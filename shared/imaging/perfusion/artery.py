@@ -18,7 +18,7 @@ Voxel = tuple[int, int, int]
 VOXELS = 8  # whose mean the input is
 _POOL = 0.01  # of the brain's voxels: the tallest, of which most are vessels
 _LEAST_POOL = 4 * VOXELS
-_SHORTLIST = 3 * VOXELS  # best of the pool; those that differ most from the others are dropped
+_SHORTLIST = 2 * VOXELS  # best of the pool; those that differ most from the others are dropped
 _TALLER, _NARROWER = 1.5, 0.9  # an artery's curve, beside the brain's mean
 _LEAD = 1  # frames that an artery's curve rises before the brain's mean at least
 _FLOOR = 0.05  # of its baseline: a signal below has been swallowed whole
@@ -60,7 +60,7 @@ def find_artery(rate: Rate, clear: NDArray[np.bool_]) -> Index:
     """Return the rows of the brain's curves (n, t) of ΔR2* whose mean is the arterial input function.
 
     Candidates are not saturated (`clear`) and rise a frame before the brain as a whole, as no vein does; of these,
-    the tallest. They are ranked by height, rise, width and roughness, each counting alike, and those of the best that
+    the tallest. They are ranked by height, rise, width and roughness, each counting alike. Of the best, those that
     agree least with the others are dropped.
 
     Raises:

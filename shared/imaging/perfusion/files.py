@@ -1,14 +1,15 @@
 """A series file in, a folder of maps out."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import UsageError
+from shared.errors import CohortError, UsageError
 from shared.files import new_folder
 from shared.imaging import nifti
 from shared.imaging.perfusion.artery import Voxel
@@ -66,7 +67,8 @@ def make_maps(request: Request, out: Path, progress: Callable[[int, int], None])
             for name, path in {"brain": request.brain, "core": request.core, "white": request.white_matter}.items()
         }
         given = Given(masks["brain"], request.artery, masks["white"])
-        study = study_series(voxels, timing, request.choices, given, progress)
+        with _naming(request.series):
+            study = study_series(voxels, timing, request.choices, given, progress)
         voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
         read_out = mismatch(study.maps[Role.TMAX], study.tissue, voxel_ml, masks["core"])
         notes += _notes(study, request.choices, voxel_ml)
@@ -80,6 +82,15 @@ def make_maps(request: Request, out: Path, progress: Callable[[int, int], None])
         page = picture(study, image, affine, request.choices, read_out, request.palette)
         (partial / PICTURE).write_bytes(page)
     return Made(study, read_out, notes)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say of which file an error speaks."""
+    try:
+        yield
+    except (UsageError, CohortError) as err:
+        raise type(err)(f"{path}: {err}") from err
 
 
 def _mask(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from shared.errors import UsageError
 from shared.imaging.perfusion.artery import Voxel, find_artery, find_vein, given_artery, saturated
 from shared.imaging.perfusion.baseline import Baseline, find_baseline
 from shared.imaging.perfusion.blood import BLOOD, Blood
@@ -63,7 +64,7 @@ class Study:
 
 
 def study_series(
-    voxels: Volume,
+    voxels: NDArray[np.floating],
     timing: Timing,
     choices: Choices | None = None,
     given: Given | None = None,
@@ -86,6 +87,8 @@ def study_series(
     """
     choices, given = choices or Choices(), given or Given()
     brain = brain_mask(voxels[..., 1:].mean(axis=3)) if given.brain is None else given.brain
+    if not brain.any():
+        raise UsageError("the brain mask is empty; give one of this series, or none to have it found")
     signal = voxels[brain]
     baseline = find_baseline(signal.mean(axis=0, dtype=np.float64), choices.skip)
     noise = noise_of(signal, baseline)
@@ -126,7 +129,7 @@ class _Slice:
     baseline: Baseline
     artery: Artery
 
-    def __call__(self, signal: Volume, brain: Mask) -> dict[str, NDArray[np.generic]]:
+    def __call__(self, signal: NDArray[np.floating], brain: Mask) -> dict[str, NDArray[np.generic]]:
         """Return every value of the brain's voxels in a slice (i, j, t)."""
         edge = self.choices.smoothing_px
         curves = ndimage.gaussian_filter(signal, (edge, edge, 0))[brain] if edge else signal[brain]
@@ -138,7 +141,7 @@ class _Slice:
 
 
 def _slices(
-    voxels: Volume, brain: Mask, work: _Slice, progress: Callable[[int, int], None]
+    voxels: NDArray[np.floating], brain: Mask, work: _Slice, progress: Callable[[int, int], None]
 ) -> dict[str, NDArray[np.float32]]:
     """Return volumes (i, j, k) of what `work` finds in each slice."""
     out = {name: np.zeros(brain.shape, np.float32) for name in (*UNITS, _TISSUE, _LEAKS)}
