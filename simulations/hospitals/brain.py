@@ -63,6 +63,14 @@ class Shape:
     ventricles: tuple[float, float]  # width relative to the standard, left and right
 
 
+def aged_shape(rng: np.random.Generator, age: int) -> Shape:
+    """Return the brain of a patient of that age: fluid spaces widen with age, more in some."""
+    atrophy = float(np.clip((age - 35) / 55 + rng.normal(0, 0.17), 0, 1.1))
+    wide = (1 + 0.6 * atrophy) * float(np.exp(rng.normal(0, 0.15)))
+    left, right = wide * np.exp(rng.normal(0, 0.08, size=2))
+    return Shape(atrophy, (float(left), float(right)))
+
+
 @dataclass
 class Brain:
     """A brain while it is painted."""

@@ -5,7 +5,7 @@ import numpy as np
 from shared.imaging.scan import Role, Scan, Volume
 from simulations.hospitals.artefacts import ghosts
 from simulations.hospitals.bending import DIFFUSION, bent_head
-from simulations.hospitals.brain import Shape, draw_brain
+from simulations.hospitals.brain import aged_shape, draw_brain
 from simulations.hospitals.cortex import Cortex, fold
 from simulations.hospitals.diffusion import levels, protocol_of
 from simulations.hospitals.grid import Grid, make_grid, smooth_noise
@@ -43,7 +43,7 @@ def _session(seed: int, site: int, number: int, shape: tuple[int, int, int]) -> 
     anatomy = np.random.default_rng([seed, site, 2])  # restarted for each session: the same head
     visit = np.random.default_rng([seed, site, 3, number])
     grid = make_grid(shape, scanner.voxel, visit.normal(0, (2.0, 3.0, 3.0)), DIFFUSION)
-    brain_shape = _shape(anatomy, age)
+    brain_shape = aged_shape(anatomy, age)
     head = bent_head(anatomy, visit, grid, protocol.shift_mm * stroke.rim)
     cortex = fold(anatomy, grid, head, brain_shape.atrophy)
     brain = draw_brain(head, cortex, brain_shape, levels(protocol), grid.edge)
@@ -57,14 +57,6 @@ def _session(seed: int, site: int, number: int, shape: tuple[int, int, int]) -> 
         Role.LESION: lesion,
     }
     return Scan(volumes, grid.affine)
-
-
-def _shape(rng: np.random.Generator, age: int) -> Shape:
-    """Return the brain of a patient of that age: fluid spaces widen with age, more in some."""
-    atrophy = float(np.clip((age - 35) / 55 + rng.normal(0, 0.17), 0, 1.1))
-    wide = (1 + 0.6 * atrophy) * float(np.exp(rng.normal(0, 0.15)))
-    left, right = wide * np.exp(rng.normal(0, 0.08, size=2))
-    return Shape(atrophy, (float(left), float(right)))
 
 
 def _add_findings(
