@@ -1,7 +1,12 @@
 """Files that are there whole or not at all."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from shared.errors import UsageError
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -21,8 +26,33 @@ def write_durably(path: Path, data: bytes) -> None:
     except OSError as err:
         temporary.unlink(missing_ok=True)
         raise OSError(err.errno, err.strerror, str(path)) from err  # a failed write names no file of itself
-    folder = os.open(path.parent, os.O_RDONLY)
+    _flush(path.parent)
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Yield a sibling folder that becomes `out` when the block succeeds and vanishes when it does not.
+
+    Raises:
+        UsageError: `out` exists.
+    """
+    if out.exists():
+        raise UsageError(f"{out}: exists already; remove it or name another folder")
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # left by a crash; nothing refers to it
+    partial.mkdir(parents=True)
     try:
-        os.fsync(folder)
+        yield partial
+        os.rename(partial, out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    _flush(out.parent)
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.imaging import nifti
-from shared.imaging.scan import Role
+from shared.imaging.scan import Role, Timing
+from shared.imaging.series import write_series
 
 LESION_MM = np.diag([4.0, 4.0, 4.0, 1.0])
 VESSEL_MM = np.diag([0.6, 0.6, 0.8, 1.0])
+PERFUSION_MM = np.diag([8.0, 8.0, 24.0, 1.0])
 STROKE_MM = np.diag([6.0, 6.0, 20.0, 1.0])
 
 # What a simulated site allows: any noise, any cost up to the cap.
@@ -76,11 +78,37 @@ def add_stroke_patient(site: Path, patient: str, seed: int, session: str = "") -
         nifti.write(file_of(site, patient, role, session), voxels.astype(np.float32), STROKE_MM)
 
 
+def add_perfusion_patient(site: Path, patient: str, seed: int, session: str = "") -> None:
+    """Write a series of 24 x 24 x 4 voxels of 8 x 8 x 24 mm with 40 frames of 1.5 s, its maps and the brain."""
+    rng = np.random.default_rng(seed)
+    i, j, _ = np.indices((24, 24, 4), dtype=np.float64)
+    brain = np.hypot(i - 11.5, j - 11.5) < rng.uniform(8, 10)
+    cbf = brain * rng.uniform(15, 25) * (1 + (np.hypot(i - 11.5, j - 11.5) > 6))
+    mtt = brain * rng.uniform(4, 6) * (1 + (i > 15))
+    late = brain * rng.uniform(0, 6) * (i > 15)
+    after = np.maximum(1.5 * np.arange(40) - rng.uniform(12, 20) - late[..., None], 0)
+    width = 1.0 + 0.2 * mtt[..., None]
+    agent = cbf[..., None] / 40 * (after / width) ** 3 * np.exp(3 - after / width) / 27
+    series = 200.0 * brain[..., None] * np.exp(-agent) + 5 * np.abs(rng.standard_normal((24, 24, 4, 40)))
+    perf = file_of(site, patient, Role.DSC, session)
+    write_series(perf, series.astype(np.float32), PERFUSION_MM, Timing(repetition_s=1.5, echo_s=0.03))
+    maps = {
+        Role.CBF: cbf,
+        Role.CBV: cbf * mtt / 60,
+        Role.MTT: mtt,
+        Role.TMAX: late,
+        Role.TTP: late + 3 * width[..., 0],
+    }
+    for role, voxels in {**maps, Role.BRAIN: brain}.items():
+        nifti.write(file_of(site, patient, role, session), (voxels * brain).astype(np.float32), PERFUSION_MM)
+
+
 # What can be written, by the roles its sessions have; a recipe that needs others needs a line here.
 WRITERS: Mapping[frozenset[Role], Callable[..., object]] = {
     frozenset({Role.LESION}): add_lesion_patient,
     frozenset({Role.ANGIO, Role.VESSELS, Role.BRAIN}): add_vessel_patient,
     frozenset({Role.DWI, Role.ANATOMY, Role.LESION}): add_stroke_patient,
+    frozenset({Role.DSC, Role.CBF, Role.CBV, Role.MTT, Role.TMAX, Role.TTP, Role.BRAIN}): add_perfusion_patient,
 }
 
 

@@ -5,8 +5,6 @@ write to a sibling folder, read everything back, record the release, rename into
 a crash, the same scans give the same bytes and the same record.
 """
 
-import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +20,7 @@ from server.report.build import disagreements_or_none, write_report
 from server.run.folder import RunFolder
 from shared.canonical import digest
 from shared.errors import PublicationRefused
+from shared.files import new_folder
 from shared.identity import Identity
 from shared.imaging.scan import Scan
 from shared.ledger.checkpoint import Checkpoint
@@ -117,17 +116,5 @@ def whole_or_nothing(out: Path) -> Iterator[Path]:
     """
     if out.exists():
         raise PublicationRefused(f"{out}: exists already; remove it or name another folder")
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # left by a crash; nothing refers to it
-    partial.mkdir(parents=True)
-    try:
+    with new_folder(out) as partial:
         yield partial
-        os.rename(partial, out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    descriptor = os.open(out.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

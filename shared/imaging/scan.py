@@ -41,6 +41,11 @@ class Role(StrEnum):
         return self.value.endswith("_mask")
 
     @property
+    def is_map(self) -> bool:
+        """Whether the voxels are measures in a unit of their own, not whole numbers."""
+        return self in (Role.CBF, Role.CBV, Role.MTT, Role.TMAX, Role.TTP)
+
+    @property
     def is_series(self) -> bool:
         """Whether the file is a series of volumes over time, with axes (i, j, k, t)."""
         return self is Role.DSC

@@ -18,16 +18,26 @@ from shared.imaging import nifti
 from shared.imaging.scan import Timing, Volume
 
 MIN_FRAMES = 20  # fewer show no baseline, bolus and washout
-_REPETITION_S = (0.2, 10.0)  # between frames; outside it is another unit or another quantity
-_ECHO_S = (0.002, 0.2)
+_USUAL_S = {"RepetitionTime": (0.2, 10.0), "EchoTime": (0.002, 0.2)}  # outside it is another unit or quantity
 
 
 def read_series(path: Path) -> tuple[Volume, NDArray[np.float64], Timing]:
     """Return frames (i, j, k, t), the affine (4, 4) in millimetres, and the timing.
 
     Raises:
-        CohortError: the image is no readable series of at least `MIN_FRAMES` frames, each with a signal, or its
-            timing is missing or implausible; naming the file and the remedy.
+        CohortError: as `read_frames` and `timing_of`.
+    """
+    voxels, affine, header_s = read_frames(path)
+    timing, _ = timing_of(path, header_s)
+    return voxels, affine, timing
+
+
+def read_frames(path: Path) -> tuple[Volume, NDArray[np.float64], float]:
+    """Return frames (i, j, k, t), the affine (4, 4), and the header's time between frames (s), 0 if it has none.
+
+    Raises:
+        CohortError: the image is no readable series of at least `MIN_FRAMES` frames, each with a signal; naming
+            the file and the remedy.
     """
     voxels, affine, header_s = nifti.read_series(path)
     frames = voxels.shape[3]
@@ -35,9 +45,40 @@ def read_series(path: Path) -> tuple[Volume, NDArray[np.float64], Timing]:
         raise CohortError(f"{path}: {frames} frames; at least {MIN_FRAMES} are needed, give the whole series")
     empty = np.flatnonzero(~voxels.any(axis=(0, 1, 2)))
     if len(empty):
-        msg = f"{len(empty)} of {frames} frames are all zero, the first is number {empty[0]}; cut them off"
+        msg = f"{len(empty)} of {frames} frames are all zero, the first is number {empty[0]} from 0; cut them off"
         raise CohortError(f"{path}: {msg} or export the series again")
-    return voxels, affine, _timing(path, header_s)
+    return voxels, affine, header_s
+
+
+def timing_of(
+    path: Path, header_s: float, repetition_s: float | None = None, echo_s: float | None = None
+) -> tuple[Timing, list[str]]:
+    """Return the timing of a series, and a sentence on every source that was overruled.
+
+    What is given counts first, then the sidecar, then the header.
+
+    Raises:
+        CohortError: a time is missing or implausible; naming the file and the remedy.
+    """
+    beside, notes = sidecar(path), []
+    said, times = _fields(beside), {}
+    for name, given in {"RepetitionTime": repetition_s, "EchoTime": echo_s}.items():
+        if given is not None:
+            times[name] = _seconds(str(path), name, given)
+            if said.get(name) not in (None, given):
+                notes.append(f"{name} {given:g} s was given; {said[name]!r} of {beside.name} is not used")
+        elif name in said:
+            times[name] = _seconds(str(beside), name, said[name])
+        elif name == "RepetitionTime" and _usual(name, header_s):
+            times[name] = header_s
+        else:
+            raise CohortError(
+                f"{path}: {_missing(name, header_s)}; write it, in seconds, into {beside.name} beside it"
+            )
+    timing = Timing(repetition_s=times["RepetitionTime"], echo_s=times["EchoTime"])
+    if header_s and not math.isclose(header_s, timing.repetition_s, rel_tol=0.01):
+        notes.append(f"the header says {header_s:g} s between frames; {timing.repetition_s:g} s is used")
+    return timing, notes
 
 
 def write_series(
@@ -54,17 +95,6 @@ def sidecar(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
 
 
-def _timing(path: Path, header_s: float) -> Timing:
-    fields = _fields(sidecar(path))
-    repetition = fields.get("RepetitionTime")
-    if repetition is None and _REPETITION_S[0] <= header_s <= _REPETITION_S[1]:
-        repetition = header_s
-    return Timing(
-        repetition_s=_seconds(path, "RepetitionTime", repetition, _REPETITION_S),
-        echo_s=_seconds(path, "EchoTime", fields.get("EchoTime"), _ECHO_S),
-    )
-
-
 def _fields(path: Path) -> dict[str, Any]:
     """Return what a sidecar says; nothing where there is none."""
     if not path.exists():
@@ -78,15 +108,25 @@ def _fields(path: Path) -> dict[str, Any]:
     return fields
 
 
-def _seconds(path: Path, name: str, value: object, usual: tuple[float, float]) -> float:
+def _missing(name: str, header_s: float) -> str:
+    if name == "RepetitionTime" and header_s:
+        looks = ", which looks like milliseconds" if _usual(name, header_s / 1000) else ""
+        return f"{name} is not known: the header says {header_s:g} s between frames{looks}"
+    return f"{name} is not known"
+
+
+def _seconds(where: str, name: str, value: object) -> float:
     """Return a time in seconds, or say what is wrong with it."""
-    where, low, high = sidecar(path), *usual
-    if value is None:
-        raise CohortError(f"{path}: {name} is not known; write it, in seconds, into {where.name} beside the image")
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
         raise CohortError(f"{where}: {name} is {value!r}, not a positive number of seconds; mend it")
-    if not low <= value <= high:
-        looks = "; that looks like milliseconds" if low <= value / 1000 <= high else ""
+    if not _usual(name, value):
+        low, high = _USUAL_S[name]
+        looks = "; that looks like milliseconds" if _usual(name, value / 1000) else ""
         msg = f"{name} is {value:g}, not {low:g} to {high:g} seconds{looks}; write it in seconds"
         raise CohortError(f"{where}: {msg}")
     return float(value)
+
+
+def _usual(name: str, value: float) -> bool:
+    low, high = _USUAL_S[name]
+    return low <= value <= high

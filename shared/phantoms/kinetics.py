@@ -96,7 +96,7 @@ def residue_peak(kind: Residue, mtt: NDArray[np.float64], dispersion: NDArray[np
 
 
 def _peak(curves: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return when (n,) curves (n, t) are highest, by the parabola through the highest sample and its neighbours."""
+    """Return when (n,) curves (n, t) are highest, by a parabola through three samples."""
     top = np.clip(curves.argmax(axis=1), 1, len(times) - 2)
     before, at, after = (curves[np.arange(len(curves)), top + step] for step in (-1, 0, 1))
     bend = before - 2 * at + after

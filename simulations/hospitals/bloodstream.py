@@ -21,14 +21,14 @@ _DROPS = 16  # a point of a centreline
 _TURNS = 5  # of the search for where a place is shown; bends are gentle
 # From the head of the angiograms (origin in the circle of Willis) to that of DIFFUSION (anterior commissure).
 _MIDDLE, _STRETCH, _CENTRE = (0.0, -10.0, 22.0), (1.087, 1.127, 1.23), (0.0, -17.0, 8.0)
-_DEEP_VEINS = (
-    ((0.0, 70.0, 12.0), (0.0, 58.0, 48.0), (0.0, 10.0, 76.0), (0.0, -50.0, 72.0), (0.0, -95.0, 28.0), (0.0, -104.0, 2.0)),
-    ((0.0, -40.0, 10.0), (0.0, -62.0, 14.0), (0.0, -88.0, 8.0), (0.0, -104.0, 2.0)),
-)  # fmt: skip
-_SIDE_VEINS = (
-    ((0.0, -104.0, 2.0), (26.0, -97.0, -14.0), (52.0, -68.0, -24.0), (56.0, -48.0, -30.0), (44.0, -36.0, -50.0)),
-    ((3.0, 4.0, 16.0), (3.0, -18.0, 15.0), (0.0, -40.0, 10.0)),
-)  # fmt: skip
+_MIDLINE = (
+    ((0, 70, 12), (0, 58, 48), (0, 10, 76), (0, -50, 72), (0, -95, 28), (0, -104, 2)),  # superior sagittal sinus
+    ((0, -40, 10), (0, -62, 14), (0, -88, 8), (0, -104, 2)),  # straight sinus
+)
+_PAIRED = (
+    ((0, -104, 2), (26, -97, -14), (52, -68, -24), (56, -48, -30), (44, -36, -50)),  # transverse sinus
+    ((3, 4, 16), (3, -18, 15), (0, -40, 10)),  # internal cerebral vein
+)
 _RADII = ((1.8, 4.0), (1.6, 2.6), (3.2, 4.0), (1.0, 1.3))  # at both ends, mm, in the order of the above
 
 
@@ -48,10 +48,10 @@ def vessels_of(rng: np.random.Generator, head: Head, grid: Grid, age: float) -> 
 
 def _veins(rng: np.random.Generator) -> list[Branch]:
     """Return sinuses, deep veins, and veins over the convexity that run up to the sagittal sinus."""
-    found = [line("vein", np.array(via), radii) for via, radii in zip(_DEEP_VEINS, _RADII[:2], strict=True)]
+    found = [line("vein", np.array(via, float), radii) for via, radii in zip(_MIDLINE, _RADII[:2], strict=True)]
     for m in (-1, 1):
         calibre = rng.uniform(0.6, 1.1)  # one transverse sinus is often small
-        for via, (start, end) in zip(_SIDE_VEINS, _RADII[2:], strict=True):
+        for via, (start, end) in zip(_PAIRED, _RADII[2:], strict=True):
             found.append(line("vein", np.array(via) * (m, 1, 1), (calibre * start, calibre * end)))
     for m in rng.choice((-1.0, 1.0), size=int(rng.integers(14, 24))):
         found.append(_cortical(rng, m))
@@ -75,9 +75,9 @@ def _shares(rng: np.random.Generator, branches: Sequence[Branch], head: Head, gr
     step = np.concatenate([np.full(len(b.points), _length(b) / len(b.points)) for b in branches])
     ball = rng.standard_normal((len(places), _DROPS, 3))  # points of a ball of the vessel's radius
     ball *= rng.random((len(places), _DROPS, 1)) ** (1 / 3) / np.linalg.norm(ball, axis=2, keepdims=True)
-    drops = (places[:, None] + radius[:, None, None] * ball).reshape(-1, 3)
+    drops = _shown(places, head, grid)[:, None] + radius[:, None, None] * ball * SIZE / grid.voxel
     ml = np.repeat(np.pi * radius**2 * step / _DROPS, _DROPS) * SIZE**3
-    at = np.rint(_shown(drops, head, grid)).astype(np.int64)
+    at = np.rint(drops.reshape(-1, 3)).astype(np.int64)
     seen = ((at >= 0) & (at < grid.shape)).all(axis=1)
     flat = np.ravel_multi_index(tuple(at[seen].T), grid.shape)
     filled = np.bincount(flat, ml[seen] / np.prod(grid.voxel), minlength=int(np.prod(grid.shape)))

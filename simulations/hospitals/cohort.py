@@ -1,7 +1,8 @@
 """Writes hospitals' cohorts of phantom patients as the folders real hospitals would have.
 
 A cohort is a BIDS-like folder: `dataset_description.json`, `participants.tsv`, and for patient a001
-`sub-a001/anat/sub-a001_angio.nii.gz` beside its labels; with two sessions, `sub-a001/ses-01/anat/...`.
+`sub-a001/anat/sub-a001_angio.nii.gz` beside its labels; with two sessions, `sub-a001/ses-01/anat/...`. Perfusion
+series, their sidecars and maps lie in `perf/` instead.
 """
 
 import json
@@ -16,10 +17,13 @@ import numpy as np
 from shared.errors import UsageError
 from shared.imaging.nifti import write
 from shared.imaging.scan import Role, Scan
+from shared.imaging.series import write_series
 from simulations.hospitals.patient import describe
 from simulations.hospitals.site import site_profile
 
-KINDS = ("tof", "lesions", "dwi")
+_FOLDER = {"tof": "anat", "lesions": "anat", "dwi": "anat", "dsc": "perf"}
+_ABOUT = "phantom, no real patient"
+KINDS = tuple(_FOLDER)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Plan:
     shape: tuple[int, int, int]  # voxels of an image; masks of kind lesions keep their own
     first: int = 1  # number of each hospital's first patient
     first_site: int = 0  # number of the first hospital: 4 for hospitals e, f, ...
+    frames: int = 80  # of a perfusion series
 
     def hospitals(self) -> range:
         """The numbers of the hospitals."""
@@ -95,12 +100,26 @@ def _write_lists(plan: Plan, site: int, folder: Path) -> None:
         "GeneratedBy": [{"Name": "willis phantoms", "Description": "procedural phantoms, no real patient"}],
     }
     (folder / "dataset_description.json").write_text(json.dumps(about, indent=2) + "\n")
-    rows = ["participant_id\tage_band\tsex" + ("\tstenosis" if plan.kind == "tof" else "")]
+    rows = []
     for number in plan.numbers():
-        patient = describe(patient_seed(plan, site, number), site)
-        row = f"{_name(site, number)}\t{patient.age_band}\t{patient.sex}"
-        rows.append(row + (f"\t{'yes' if patient.stenosis else 'no'}" if plan.kind == "tof" else ""))
-    (folder / "participants.tsv").write_text("\n".join(rows) + "\n")
+        columns = _described(plan, site, number)
+        rows.append("\t".join(columns.values()))
+    (folder / "participants.tsv").write_text("\n".join(["\t".join(columns), *rows]) + "\n")
+
+
+def _described(plan: Plan, site: int, number: int) -> dict[str, str]:
+    """Return a patient's line in the hospital's list, by column."""
+    seed = patient_seed(plan, site, number)
+    patient = describe(seed, site)
+    columns = {"participant_id": _name(site, number), "age_band": patient.age_band, "sex": patient.sex}
+    if plan.kind == "tof":
+        columns["stenosis"] = "yes" if patient.stenosis else "no"
+    if plan.kind == "dsc":
+        from simulations.hospitals.passage import passage_of
+
+        passage = passage_of(seed, site, plan.frames)
+        columns |= {"motion": "yes" if passage.moves else "no", "aif": passage.aif or "good"}
+    return columns
 
 
 def _write_patient(plan: Plan, site: int, number: int, folder: Path) -> None:
@@ -110,9 +129,19 @@ def _write_patient(plan: Plan, site: int, number: int, folder: Path) -> None:
         part = f"ses-{index:02d}" if len(sessions) > 1 else ""
         stem = f"{name}_{part}" if part else name
         for role, voxels in scan.volumes.items():
-            whole = voxels.astype(np.uint8 if role.is_mask else np.int16)
-            path = folder / name / part / "anat" / f"{stem}_{role.value}.nii.gz"
-            write(path, whole, scan.affine, "phantom, no real patient")
+            path = folder / name / part / _FOLDER[plan.kind] / f"{stem}_{role.value}.nii.gz"
+            if role.is_series:
+                assert scan.timing is not None
+                write_series(path, voxels.astype(np.int16), scan.affine, scan.timing, _ABOUT)
+            else:
+                write(path, voxels.astype(_stored(role)), scan.affine, _ABOUT)
+
+
+def _stored(role: Role) -> type[np.generic]:
+    """Return the type of number that holds a volume: images and labels are whole, maps are not."""
+    if role.is_map:
+        return np.float32
+    return np.uint8 if role.is_mask else np.int16
 
 
 def _sessions(plan: Plan, site: int, seed: int) -> list[Scan]:
@@ -125,6 +154,10 @@ def _sessions(plan: Plan, site: int, seed: int) -> list[Scan]:
         from simulations.hospitals.dwi import dwi_patient
 
         return dwi_patient(seed, site, plan.shape)
+    if plan.kind == "dsc":
+        from simulations.hospitals.dsc import dsc_patient
+
+        return dsc_patient(seed, site, plan.shape, plan.frames)
     from simulations.hospitals.lesions import lesion_patient
 
     scan = lesion_patient(seed, site)

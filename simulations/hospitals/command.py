@@ -13,11 +13,11 @@ NEXT = {  # the recipe a cohort of this kind is for
     "lesions": "lesions-3d",
     "dwi": "lesions-3d",
 }
-SHAPES = {"tof": (128, 128, 64), "lesions": (91, 109, 91), "dwi": (128, 128, 32)}
+SHAPES = {"tof": (128, 128, 64), "lesions": (91, 109, 91), "dwi": (128, 128, 32), "dsc": (128, 128, 21)}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.argument("kind", type=click.Choice(list(NEXT)))
+@click.argument("kind", type=click.Choice(list(SHAPES)))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--sites", type=click.IntRange(1, 26), default=4, help="Number of hospitals, named a, b, c...")
 @click.option("--patients", type=click.IntRange(1, 900), default=12, help="Patients at each hospital.")
@@ -32,8 +32,9 @@ SHAPES = {"tof": (128, 128, 64), "lesions": (91, 109, 91), "dwi": (128, 128, 32)
     default=None,
     metavar="I J K",
     help="Voxels of an image. Fewer give coarser voxels; an angiogram's end at 1.5 mm, then its field of view "
-    "shrinks.  [default: 128 128 64 for tof, 128 128 32 for dwi]",
+    "shrinks.  [default: 128 128 64 for tof, 128 128 32 for dwi, 128 128 21 for dsc]",
 )
+@click.option("--frames", type=click.IntRange(20, 200), default=80, help="Frames of a perfusion series (dsc).")
 @click.option("--jobs", type=click.IntRange(1), default=None, help="Processes.  [default: one per CPU core]")
 def phantoms(
     kind: str,
@@ -43,6 +44,7 @@ def phantoms(
     seed: int,
     first: int,
     shape: tuple[int, int, int] | None,
+    frames: int,
     jobs: int | None,
 ) -> None:
     """Write phantom hospitals' cohorts below OUT: OUT/site-a, OUT/site-b, ...
@@ -52,6 +54,7 @@ def phantoms(
       tof      head angiograms (time of flight) with artery and brain labels
       lesions  stroke lesion masks
       dwi      diffusion-weighted images with lesion and anatomy labels; one in six shows no infarct
+      dsc      perfusion series of a contrast bolus with true maps of flow, volume and times; some patients move
     Each folder is what a hospital would have: dataset_description.json, participants.tsv and, for each
     patient, NIfTI files such as sub-a001/anat/sub-a001_angio.nii.gz beside
     sub-a001_label-vessels_mask.nii.gz. About one patient in eight has two sessions (lesions: one). Hospitals
@@ -67,7 +70,7 @@ def phantoms(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: each process works on one core
     from simulations.hospitals.cohort import Plan
 
-    plan = Plan(kind, sites, patients, seed, shape or SHAPES[kind], first)
+    plan = Plan(kind, sites, patients, seed, shape or SHAPES[kind], first, frames=frames)
     folders = _write(plan, out, jobs or os.cpu_count() or 1)
     click.echo(f"{_count(sites, 'hospital')}, {_count(patients, 'patient')} each: {folders[0]} to {folders[-1]}")
     then = f"--recipe {NEXT[kind]} --cohorts {out} --epsilon 8 --delta 1e-5 --seed {seed}"

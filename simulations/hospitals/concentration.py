@@ -5,7 +5,6 @@ blood of large vessels, which fades by itself and spoils the field around it. So
 sinks into noise, and the artery's curve is seen best beside it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,18 +13,19 @@ from scipy import ndimage
 
 from shared.imaging.perfusion.blood import BLOOD
 from shared.imaging.scan import Volume
-from shared.phantoms.bolus import TISSUE_RELAXIVITY, Bolus, Residue, tissue_concentration, to_signal
+from shared.phantoms.bolus import TISSUE_RELAXIVITY, Bolus, tissue_concentration, to_signal
 from shared.phantoms.kinetics import Flow, Maps, tissue
 from simulations.hospitals.bloodstream import Vessels
 from simulations.hospitals.grid import Grid
 from simulations.hospitals.haemodynamics import MTT_S
 from simulations.hospitals.passage import Passage
 
-_IN_BLOOD, _AROUND = 12.0, 80.0  # relaxivity of large vessels, in them and around them, 1/s/mM of the voxel
+_IN_BLOOD = 12.0  # relaxivity in large vessels, 1/s/mM of their blood
+_AROUND_ARTERIES, _AROUND_VEINS = 25.0, 80.0  # and around them, of the voxel; most veins are thin and many
 _ARTERIAL, _VENOUS = 1.1, 0.75  # brightness of their blood; veins hold less oxygen
 _SEEN = 2e-3  # share of large vessels below which a voxel has none
 _REGION_MM = 10.0  # over which arteries come as late as their tissue
-_ON_THE_WAY = 0.5  # share of the tissue's delay that blood in arteries has
+_ON_THE_WAY = 0.3  # share of the tissue's delay that blood in arteries has
 _CAPILLARIES_S, _TO_VEINS_S = 4.5, 2.0  # from arteries to the large veins: transit time, and further delay
 _STEP_S = 0.1  # of delays of large vessels
 
@@ -60,11 +60,11 @@ def signals(
     large = np.flatnonzero(arteries + veins > _SEEN)
     late = _regional(blood, grid)[within][large]
     pure = []
-    for share, level, curves in (
-        (arteries[large], _ARTERIAL, _arterial(passage, late, times)),
-        (veins[large], _VENOUS, _venous(passage, late, times)),
+    for share, level, around, curves in (
+        (arteries[large], _ARTERIAL, _AROUND_ARTERIES, _arterial(passage, late, times)),
+        (veins[large], _VENOUS, _AROUND_VEINS, _venous(passage, late, times)),
     ):
-        agent[large] += np.float32(_AROUND) * share[:, None] * curves
+        agent[large] += np.float32(around) * share[:, None] * curves
         pure.append(to_signal(curves, level * share, echo_s, _IN_BLOOD))
     rest = picture[within] * np.maximum(1 - arteries - veins, 0)
     signal = np.exp(np.float32(-echo_s) * agent)
@@ -81,28 +81,20 @@ def _regional(blood: Tissue, grid: Grid) -> Volume:
     return np.asarray(delay / np.maximum(weight, 1e-3), dtype=np.float32)
 
 
-def _arterial(passage: Passage, late: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the concentration (n, t) in arteries of tissue that is so `late` (n,), in mM."""
-
-    def curve(delay: float) -> NDArray[np.float64]:
-        return _later(passage.bolus, delay, passage.dispersion * delay)(times)
-
-    return _each(_ON_THE_WAY * late, curve)
+def _arterial(passage: Passage, late: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the concentration (n, t) in mM in arteries of tissue that is so `late` (n,)."""
+    delays, where = _steps(_ON_THE_WAY * late)
+    curves = [_later(passage.bolus, d, passage.dispersion * d)(times) for d in delays.tolist()]
+    return np.array(curves)[where]
 
 
-def _venous(passage: Passage, late: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the concentration (n, t) in veins of tissue that is so `late` (n,), in mM: what capillaries let out."""
-
-    def curve(delay: float) -> NDArray[np.float64]:
-        form = {
-            "cbf": 60 / _CAPILLARIES_S,
-            "cbv": 1.0,
-            "delay_s": delay + _TO_VEINS_S,
-            "kind": Residue.EXPONENTIAL,
-        }
-        return tissue_concentration(passage.bolus, times, **form)[0] * 100 * BLOOD.factor
-
-    return _each(late, curve)
+def _venous(passage: Passage, late: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the concentration (n, t) in mM in veins of tissue that is so `late` (n,): what has passed it."""
+    delays, where = _steps(late)
+    volume = 100 * BLOOD.factor  # ml/100 g at which the concentration is that of blood
+    flow = 60 * volume / _CAPILLARIES_S
+    curves = tissue_concentration(passage.bolus, times, cbf=flow, cbv=volume, delay_s=delays + _TO_VEINS_S)
+    return curves[where]
 
 
 def _later(bolus: Bolus, delay_s: float, dispersion_s: float) -> Bolus:
@@ -113,7 +105,7 @@ def _later(bolus: Bolus, delay_s: float, dispersion_s: float) -> Bolus:
     )
 
 
-def _each(delay_s: NDArray[np.float32], curve: Callable[[float], NDArray[np.float64]]) -> NDArray[np.float32]:
-    """Return the curve (n, t) of each delay (n,), made once for each step of it."""
+def _steps(delay_s: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return the different delays (m,), rounded, and which of them each of `delay_s` (n,) is."""
     steps, where = np.unique(np.rint(delay_s / _STEP_S), return_inverse=True)
-    return np.stack([curve(_STEP_S * step) for step in steps.tolist()]).astype(np.float32)[where]
+    return _STEP_S * steps.astype(np.float64), where

@@ -13,7 +13,6 @@ What each truth is. All maps are of the tissue of a voxel, large vessels left ou
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.imaging.anatomy import is_parenchyma
 from shared.imaging.scan import Role, Scan, Volume
@@ -37,7 +36,8 @@ SHAPE = (128, 128, 21)
 FRAMES = 80
 LEAST_TISSUE = 0.25  # of a voxel; where there is less, maps are 0
 _THIN_MM = 3.6  # slices are drawn at most so thick, and averaged: partial volume
-_PIAL = 0.15  # share of blood in the fluid over the cortex, where the brain's small vessels run
+_FLUID = 24  # FreeSurfer number of cerebrospinal fluid outside the ventricles
+_PIAL = 0.4  # share of blood in the fluid over the cortex, where the brain's small vessels run
 _SCALP = 0.15  # fat is suppressed in echo-planar images
 
 
@@ -72,7 +72,7 @@ def _session(seed: int, site: int, number: int, shape: tuple[int, int, int], fra
     seen = draw_anatomy(seed, site, number, shape)
     protocol, scanner = protocol_of(site)
     passage = passage_of(seed, site, frames)
-    times = protocol.timing.repetition_s * np.arange(frames)
+    times = protocol.timing.repetition_s * np.arange(frames, dtype=np.float64)
     within, curves, maps = signals(
         seen.picture, seen.tissue, seen.vessels, seen.grid, passage, times, protocol.timing.echo_s
     )
@@ -81,9 +81,9 @@ def _session(seed: int, site: int, number: int, shape: tuple[int, int, int], fra
     bright[:2] += passage.first
 
     def picture(t: int) -> Volume:
-        frame = seen.picture.copy()
-        frame[within] = curves[:, t]
-        return frame * bright[t]
+        frame = bright[t] * seen.picture
+        frame[within] = bright[t] * curves[:, t]
+        return np.asarray(frame, dtype=np.float32)
 
     series = acquire_series(
         scan,
@@ -106,47 +106,56 @@ def _session(seed: int, site: int, number: int, shape: tuple[int, int, int], fra
 
 
 def draw_anatomy(seed: int, site: int, number: int, shape: tuple[int, int, int]) -> Anatomy:
-    """Return what is to be seen at visit `number` of a patient: the same as the scan of `dsc_patient`, unscanned.
+    """Return what is there to be seen at visit `number` of a patient, on the voxels of `dsc_patient`'s scan.
 
     Raises:
         UsageError: there is no hospital of that number.
     """
-    patient = describe(seed, site)
-    protocol, scanner = protocol_of(site)
-    stroke = stroke_of(seed, site, patient.age, protocol.severity, number)
-    anatomy = np.random.default_rng([seed, site, 2])  # restarted for each session: the same head
     visit = np.random.default_rng([seed, site, 3, number])
     position = visit.normal(0, (2.0, 3.0, 3.0))
-    grid = make_grid(shape, scanner.voxel, position, DIFFUSION)
+    voxel = protocol_of(site)[1].voxel
+    grid = make_grid(shape, voxel, position, DIFFUSION)
     thin = int(np.ceil(grid.voxel[2] / _THIN_MM))
-    fine = make_grid((*shape[:2], thin * shape[2]), scanner.voxel, position, DIFFUSION)
-    brain_shape = aged_shape(anatomy, patient.age)
-    head = bent_head(anatomy, visit, fine, protocol.shift_mm * stroke.rim)
-    cortex = fold(anatomy, fine, head, brain_shape.atrophy)
-    brain = draw_brain(head, cortex, brain_shape, levels(protocol), fine.edge)
-    paint(brain.signal, _SCALP, border(2.5 - np.abs(cortex.skull + 8), 3.0))
-    supply = Supply(head, *territories(head, brain.labels, 4 * smooth_noise(anatomy, fine, 20.0)))
-    deficit = deficit_of(seed, site, patient.stenosis, number)
-    blood = blood_of(anatomy, fine, brain.labels, cortex, supply, stroke, deficit, patient.age)
-    vessels = vessels_of(anatomy, head, fine, patient.age)
-    pial = border(1.5 - np.abs(cortex.pial + 0.8), 2.0) * (brain.labels == 24)
-    mixed = np.exp(np.float32(0.5) * cortex.fine) * np.float32(_PIAL) * pial
+    fine = _draw(seed, site, number, visit, make_grid((*shape[:2], thin * shape[2]), voxel, position, DIFFUSION))
 
-    def pooled(volume: NDArray[np.generic]) -> Volume:
-        """Return the mean of the thin slices of each slice."""
-        return volume.reshape(*shape, thin).mean(axis=3, dtype=np.float32)
+    def pooled(volume: Volume) -> Volume:
+        return np.asarray(volume.reshape(*shape, thin).mean(axis=3), dtype=np.float32)
 
-    flow = pooled(blood.cbf)
+    tissue, vessels = fine.tissue, fine.vessels
+    flow = pooled(tissue.cbf)
+    delay = (pooled(tissue.cbf * tissue.delay_s) / np.maximum(flow, 1e-6)).astype(np.float32)
     return Anatomy(
-        grid=grid,
-        picture=pooled(brain.signal * head.pile),
-        tissue=Tissue(
-            share=pooled(is_parenchyma(brain.labels)),
-            cbf=flow,
-            cbv=pooled(blood.cbv),
-            delay_s=pooled(blood.cbf * blood.delay_s) / np.maximum(flow, 1e-6),
-        ),
-        vessels=Vessels(pooled(vessels.arteries), np.minimum(pooled(vessels.veins + mixed), 1)),
-        inside=pooled(brain.labels > 0),
-        core=pooled(blood.core),
+        grid,
+        pooled(fine.picture),
+        Tissue(pooled(tissue.share), flow, pooled(tissue.cbv), delay),
+        Vessels(pooled(vessels.arteries), pooled(vessels.veins)),
+        pooled(fine.inside),
+        pooled(fine.core),
+    )
+
+
+def _draw(seed: int, site: int, number: int, visit: np.random.Generator, grid: Grid) -> Anatomy:
+    """Return what is seen in slices so thin that a voxel holds one structure."""
+    patient = describe(seed, site)
+    protocol, _ = protocol_of(site)
+    stroke = stroke_of(seed, site, patient.age, protocol.severity, number)
+    deficit = deficit_of(seed, site, patient.stenosis, number)
+    rng = np.random.default_rng([seed, site, 2])  # restarted for each session: the same head
+    shape = aged_shape(rng, patient.age)
+    head = bent_head(rng, visit, grid, protocol.shift_mm * stroke.rim)
+    cortex = fold(rng, grid, head, shape.atrophy)
+    brain = draw_brain(head, cortex, shape, levels(protocol), grid.edge)
+    paint(brain.signal, _SCALP, border(2.5 - np.abs(cortex.skull + 8), 3.0))
+    supply = Supply(head, *territories(head, brain.labels, 4 * smooth_noise(rng, grid, 20.0)))
+    blood = blood_of(rng, grid, brain.labels, cortex, supply, stroke, deficit, patient.age)
+    vessels = vessels_of(rng, head, grid, patient.age)
+    pial = border(1.5 - np.abs(cortex.pial + 0.8), 2.0) * (brain.labels == _FLUID)
+    pial *= _PIAL * np.maximum(cortex.fine, 0)  # in patches
+    return Anatomy(
+        grid,
+        brain.signal * head.pile,
+        Tissue(is_parenchyma(brain.labels).astype(np.float32), blood.cbf, blood.cbv, blood.delay_s),
+        Vessels(vessels.arteries, np.minimum(vessels.veins + pial, 1 - vessels.arteries)),
+        (brain.labels > 0).astype(np.float32),
+        blood.core.astype(np.float32),
     )

@@ -45,6 +45,8 @@ _ARRIVAL_S = {  # after the base of the brain
 }
 _WHITE_S = 0.5  # later in white matter, which is fed by long thin arteries
 _BORDER_S, _BORDER_MM = 0.7, 8.0  # later between two territories
+_SHARED_MM = 4.0  # over which territories share their blood
+_SPREAD = (1.5, 20.0)  # volume of a penumbra with its core, relative to the core
 _DEEP_MM = 14.0  # how far inside a penumbra blood comes latest
 
 
@@ -73,12 +75,12 @@ class Deficit:
 def deficit_of(seed: int, site: int, stenosis: bool, session: int) -> Deficit:
     """Return the deficit of the patient of this seed; in a later session half of it has recovered."""
     rng = np.random.default_rng([seed, site, 8])
-    low, high = (1.3, 4.5, 0.30, 0.06, 0.25, 1.0, 1.0), (6.0, 9.5, 0.60, 0.22, 0.55, 1.35, 3.5)
-    spread, late, flow, core_flow, core_volume, wide, narrow = rng.uniform(low, high).tolist()
+    low, high = (5.5, 0.30, 0.06, 0.25, 1.0, 1.0), (9.5, 0.60, 0.22, 0.55, 1.35, 3.5)
+    late, flow, core_flow, core_volume, wide, narrow = rng.uniform(low, high).tolist()
+    spread = float(np.exp(rng.uniform(*np.log(_SPREAD))))
     side = (-1 if rng.random() < 0.5 else 1) if stenosis else 0
-    return Deficit(
-        spread, late * 0.5**session, flow, (core_flow, core_volume), wide, (side, narrow * 0.5**session)
-    )
+    again = 0.5**session
+    return Deficit(spread, late * again, flow, (core_flow, core_volume), wide, (side, narrow * again))
 
 
 def blood_of(
@@ -94,35 +96,33 @@ def blood_of(
     """Return one brain's blood; `labels` are its structures (I, J, K), and `rng` draws what is left open."""
     flow, volume = _usual(rng, labels, cortex, age)
     uneven = smooth_noise(rng, grid, 12.0)
-    delay = _arrival(labels, supply) + np.float32(0.2) * uneven
+    delay = _arrival(labels, supply) + 0.2 * uneven
     side, narrow_s = deficit.narrow
-    if side:
-        behind = np.isin(supply.territory, (Territory.MIDDLE, Territory.ANTERIOR)) & (side * supply.points.x > 0)
-        level = ndimage.gaussian_filter(behind.astype(np.float32), 4.0 / np.array(grid.voxel), truncate=2.0)
-        delay += np.float32(narrow_s) * level * (1 + np.float32(0.15) * uneven)
-        flow *= 1 - np.float32(0.15) * level
-        volume *= 1 + np.float32(0.12) * level
+    behind = _behind(grid, supply, side)
+    delay += narrow_s * behind * (1 + 0.15 * uneven)
     core, outline = infarcts(rng, grid, supply, stroke.foci)
     at_risk, deep = _penumbra(rng, grid, supply, stroke.foci, deficit, core)
-    late = at_risk * (np.float32(0.35) + np.float32(0.65) * np.maximum(deep, core))
-    delay += np.float32(deficit.late_s) * late * (1 + np.float32(0.1) * uneven)
-    flow *= (1 - at_risk * (1 - np.float32(deficit.flow)) * (np.float32(0.5) + np.float32(0.5) * deep)) * (
-        1 - core
-    ) + (core * np.float32(deficit.core[0]))
-    volume *= (1 + at_risk * np.float32(deficit.wide - 1)) * (1 - core) + core * np.float32(deficit.core[1])
-    mtt = np.clip(60 * volume / np.maximum(flow, 1e-3), *MTT_S)
-    return Blood(flow, flow * mtt / 60, np.clip(delay, 0, MAX_DELAY_S), outline)
+    delay += deficit.late_s * at_risk * (0.35 + 0.65 * np.maximum(deep, core)) * (1 + 0.1 * uneven)
+    flow_left = 1 - at_risk * (0.5 + 0.5 * deep) * (1 - deficit.flow)
+    volume_left = 1 + at_risk * (deficit.wide - 1)
+    flow *= (1 - 0.15 * behind) * (flow_left + core * (deficit.core[0] - flow_left))
+    volume *= (1 + 0.12 * behind) * (volume_left + core * (deficit.core[1] - volume_left))
+    mtt = np.clip(60 * volume / np.maximum(flow, 1e-3), *MTT_S).astype(np.float32)
+    late = np.clip(delay, 0, MAX_DELAY_S).astype(np.float32)
+    return Blood(flow, np.asarray(flow * mtt / 60, dtype=np.float32), late, outline)
 
 
 def _usual(rng: np.random.Generator, labels: NDArray[np.int16], cortex: Cortex, age: int) -> tuple[Volume, Volume]:
-    """Return the flow and volume of a healthy brain; flow falls with age by 0.4 % a year from 40 on."""
+    """Return the flow and volume of a healthy brain; both fall with age by 0.4 % a year from 40 on."""
     table = np.zeros((max(s.number for s in STRUCTURES) + 1, 2), dtype=np.float32)
     for structure in STRUCTURES:
         table[structure.number] = _USUAL.get(structure.name.removeprefix(f"{structure.side} "), (0, 0))
-    own = np.exp(rng.normal(0, (0.10, 0.06))) * (1 - 0.004 * max(age - 40, 0))
-    mottled = 1 + np.float32(0.08) * cortex.texture
-    flow = table[labels, 0] * np.float32(own[0]) * mottled * (1 + np.float32(0.05) * cortex.fine)
-    return np.maximum(flow, 0), np.maximum(table[labels, 1] * np.float32(own[1]) * mottled, 0)
+    less = 1 - 0.004 * max(age - 40, 0)
+    flow_own, volume_own = (less * np.exp(rng.normal(0, (0.10, 0.06)))).tolist()
+    mottled = 1 + 0.08 * cortex.texture
+    flow = table[labels, 0] * flow_own * mottled * (1 + 0.05 * cortex.fine)
+    volume = table[labels, 1] * volume_own * mottled
+    return np.maximum(flow, 0), np.maximum(volume, 0)
 
 
 def _arrival(labels: NDArray[np.int16], supply: Supply) -> Volume:
@@ -130,8 +130,15 @@ def _arrival(labels: NDArray[np.int16], supply: Supply) -> Volume:
     delay = np.array([_ARRIVAL_S[t] for t in Territory], dtype=np.float32)[supply.territory]
     white = [s.number for s in STRUCTURES if s.name.endswith("cerebral white matter")]
     border = np.clip(1 - supply.edge_mm / _BORDER_MM, 0, 1) * (supply.points.z > 0)
-    found = delay + np.float32(_WHITE_S) * np.isin(labels, white) + np.float32(_BORDER_S) * border
+    found = delay + _WHITE_S * np.isin(labels, white) + _BORDER_S * border
     return np.asarray(found * is_parenchyma(labels), dtype=np.float32)
+
+
+def _behind(grid: Grid, supply: Supply, side: int) -> Volume:
+    """Return the share (I, J, K) of each voxel's blood that comes by the carotid artery of a side; none for 0."""
+    fed = np.isin(supply.territory, (Territory.MIDDLE, Territory.ANTERIOR)) & (side * supply.points.x > 0)
+    share = ndimage.gaussian_filter(fed.astype(np.float32), _SHARED_MM / np.array(grid.voxel), truncate=2.0)
+    return np.asarray(share, dtype=np.float32)
 
 
 def _penumbra(

@@ -54,7 +54,7 @@ def acquire_series(
 
 
 def moved(picture: Volume, pose: NDArray[np.float64], grid: Grid) -> Volume:
-    """Return the picture (I, J, K) after translation (mm) and rotation (degrees), `pose` (6,), about its middle."""
+    """Return the picture (I, J, K) moved by `pose` (6,): millimetres, and degrees about its middle."""
     turn = Rotation.from_euler("xyz", pose[3:], degrees=True).as_matrix()
     voxel = np.array(grid.voxel)
     matrix = turn * voxel / voxel[:, None]  # from voxels of the result to voxels of the picture

@@ -10,10 +10,19 @@ from hypothesis import strategies as st
 from client.cohort import find_cohort, is_site
 from shared.errors import CohortError
 from shared.imaging import nifti
-from shared.imaging.scan import Role
-from tests.cohorts import LESION_MM, add_lesion_patient, add_vessel_patient, blob, file_of, lesion_cohorts
+from shared.imaging.scan import Role, Timing
+from tests.cohorts import (
+    LESION_MM,
+    add_lesion_patient,
+    add_perfusion_patient,
+    add_vessel_patient,
+    blob,
+    file_of,
+    lesion_cohorts,
+)
 
 LESION = [Role.LESION]
+PERFUSION = [Role.DSC, Role.CBF, Role.TMAX, Role.BRAIN]
 VESSELS = [Role.ANGIO, Role.VESSELS, Role.BRAIN]
 
 
@@ -120,3 +129,68 @@ def test_only_a_folder_with_patients_or_a_table_is_a_site(tmp_path: Path) -> Non
     (root / "north").mkdir()
     (root / "north" / "cohort.csv").write_text("patient,lesion\n")
     assert [is_site(root / name) for name in ("east", "west", "north")] == [True, False, True]
+
+
+def test_a_series_is_read_with_its_timing_beside_volumes_of_its_shape_in_space(tmp_path: Path) -> None:
+    add_perfusion_patient(tmp_path, "sub-001", seed=1)
+    (scan,) = find_cohort(tmp_path, PERFUSION).scans("sub-001")
+    assert set(scan.volumes) == set(PERFUSION)
+    assert scan.volumes[Role.DSC].shape == (24, 24, 4, 40)
+    assert scan.shape == scan.volumes[Role.CBF].shape == (24, 24, 4)
+    assert scan.timing == Timing(repetition_s=1.5, echo_s=0.03)
+
+
+def test_without_the_series_no_sidecar_is_needed(tmp_path: Path) -> None:
+    add_perfusion_patient(tmp_path, "sub-001", seed=1)
+    for path in tmp_path.rglob("*.json"):
+        path.unlink()
+    (scan,) = find_cohort(tmp_path, [Role.CBF, Role.CBV]).scans("sub-001")
+    assert scan.timing is None
+    with pytest.raises(CohortError, match=r"sub-001_dsc\.nii\.gz: EchoTime is not known"):
+        find_cohort(tmp_path, [Role.DSC]).scans("sub-001")
+
+
+@pytest.mark.parametrize("session", ["", "ses-1"])
+def test_perfusion_may_lie_in_a_folder_of_its_own(tmp_path: Path, session: str) -> None:
+    add_perfusion_patient(tmp_path, "sub-001", seed=1, session=session)
+    (anat,) = tmp_path.rglob("anat")
+    before = find_cohort(tmp_path, PERFUSION).scans("sub-001")[0]
+    anat.rename(anat.with_name("perf"))
+    after = find_cohort(tmp_path, PERFUSION).scans("sub-001")[0]
+    assert all(np.array_equal(before.volumes[role], after.volumes[role]) for role in PERFUSION)
+
+
+def test_two_files_of_one_role_are_refused(tmp_path: Path) -> None:
+    add_perfusion_patient(tmp_path, "sub-001", seed=1)
+    path = file_of(tmp_path, "sub-001", Role.CBF)
+    twin = path.parent.with_name("perf") / path.name
+    twin.parent.mkdir()
+    twin.write_bytes(path.read_bytes())
+    with pytest.raises(CohortError, match=r"perf/sub-001_cbf\.nii\.gz: sub-001_cbf\.nii\.gz is there too; keep"):
+        find_cohort(tmp_path, PERFUSION)
+
+
+def test_a_table_may_list_series_and_maps(tmp_path: Path) -> None:
+    add_perfusion_patient(tmp_path / "elsewhere", "sub-1", seed=1)
+    roles = {
+        "dsc": Role.DSC,
+        "cbf": Role.CBF,
+        "cbv": Role.CBV,
+        "mtt": Role.MTT,
+        "tmax": Role.TMAX,
+        "ttp": Role.TTP,
+    }
+    cells = [str(file_of(tmp_path / "elsewhere", "sub-1", role).relative_to(tmp_path)) for role in roles.values()]
+    (tmp_path / "cohort.csv").write_text(f"patient,{','.join(roles)}\np1,{','.join(cells)}\n")
+    (scan,) = find_cohort(tmp_path, list(roles.values())).scans("p1")
+    assert set(scan.volumes) == set(roles.values())
+    assert scan.timing is not None
+
+
+def test_a_map_of_another_shape_than_the_series_is_refused(tmp_path: Path) -> None:
+    add_perfusion_patient(tmp_path, "sub-001", seed=1)
+    path = file_of(tmp_path, "sub-001", Role.CBF)
+    voxels, affine = nifti.read(path)
+    nifti.write(path, voxels[:, :, 1:], affine)
+    with pytest.raises(CohortError, match=r"shape \(24, 24, 3\) differs from \(24, 24, 4, 40\) of sub-001_dsc"):
+        find_cohort(tmp_path, PERFUSION).scans("sub-001")

@@ -9,37 +9,44 @@ from scipy.stats import rankdata
 
 from shared.errors import CohortError, UsageError
 from shared.imaging.perfusion.baseline import Baseline
-from shared.imaging.perfusion.relaxation import relaxation
 
-Signal = NDArray[np.floating]  # (n, t)
+Signal = NDArray[np.floating]  # (n, t), arbitrary units
+Rate = NDArray[np.floating]  # (n, t), ΔR2* in 1/s
 Index = NDArray[np.intp]  # (m,)
 Voxel = tuple[int, int, int]
 
 VOXELS = 8  # whose mean the input is
-_POOL = 0.02  # of the brain's voxels: the tallest, of which most are vessels
+_POOL = 0.01  # of the brain's voxels: the tallest, of which most are vessels
 _LEAST_POOL = 4 * VOXELS
 _SHORTLIST = 3 * VOXELS  # best of the pool; those that differ most from the others are dropped
 _TALLER, _NARROWER = 1.5, 0.9  # an artery's curve, beside the brain's mean
+_LEAD = 1  # frames that an artery's curve rises before the brain's mean at least
 _FLOOR = 0.05  # of its baseline: a signal below has been swallowed whole
 _NOISES = 3  # deviations of the noise: below, a magnitude shows noise
 
 
 @dataclass(frozen=True)
 class Vessels:
-    """Curves that may be chosen, with what they are judged by; each (n,)."""
+    """Curves (n, t) of ΔR2* in 1/s, with what tells a vessel's; each (n,)."""
 
-    rate: Signal  # (n, t), ΔR2* in 1/s
-    height: NDArray[np.floating]
-    peak: NDArray[np.intp]  # frame
+    rate: Rate
+    height: NDArray[np.floating]  # 1/s, mean of three frames, which no single spike makes
+    rise: NDArray[np.floating]  # when half the height is first reached, frames
     width: NDArray[np.floating]  # area over height, frames
     roughness: NDArray[np.floating]  # mean |2nd difference| over height
 
     @classmethod
-    def of(cls, rate: Signal) -> "Vessels":
-        """Judge curves (n, t)."""
-        height = np.maximum(rate.max(axis=1), 1e-9)
+    def of(cls, rate: Rate) -> "Vessels":
+        """Judge curves."""
+        calm = (rate[:, :-2] + rate[:, 1:-1] + rate[:, 2:]) / 3
+        height = np.maximum(calm.max(axis=1), 1e-9)
         rough = np.abs(np.diff(rate, 2, axis=1)).mean(axis=1) / height
-        return cls(rate, height, rate.argmax(axis=1), rate.sum(axis=1) / height, rough)
+        return cls(rate, height, _crossing(calm, height / 2), rate.sum(axis=1) / height, rough)
+
+    def __getitem__(self, rows: Index) -> "Vessels":
+        return Vessels(
+            *(values[rows] for values in (self.rate, self.height, self.rise, self.width, self.roughness))
+        )
 
 
 def saturated(signal: Signal, baseline: Baseline, noise: float) -> NDArray[np.bool_]:
@@ -49,45 +56,46 @@ def saturated(signal: Signal, baseline: Baseline, noise: float) -> NDArray[np.bo
     return low
 
 
-def find_artery(signal: Signal, baseline: Baseline, echo_s: float, noise: float) -> Index:
-    """Return the rows of the brain's curves (n, t) whose mean is the arterial input function.
+def find_artery(rate: Rate, clear: NDArray[np.bool_]) -> Index:
+    """Return the rows of the brain's curves (n, t) of ΔR2* whose mean is the arterial input function.
+
+    Candidates are not saturated (`clear`) and rise a frame before the brain as a whole, as no vein does; of these,
+    the tallest. They are ranked by height, rise, width and roughness, each counting alike, and those of the best that
+    agree least with the others are dropped.
 
     Raises:
-        CohortError: what is left without saturated curves does not look like an artery.
+        CohortError: what is left does not look like an artery.
     """
-    clear = np.flatnonzero(~saturated(signal, baseline, noise))
-    tall = clear[_tallest(signal[clear], baseline)]
-    found = Vessels.of(relaxation(signal[tall], baseline, echo_s))
-    merits = (found.height, -found.peak, -found.width, -found.roughness)
-    score = sum(rankdata(merit) for merit in merits)
+    found, brain = Vessels.of(rate), Vessels.of(rate.mean(axis=0, keepdims=True))
+    tall = _tallest(found, clear & (found.rise < brain.rise - _LEAD) & (found.height > brain.height))
+    pool = found[tall]
+    score = np.sum([rankdata(merit) for merit in (pool.height, -pool.rise, -pool.width, -pool.roughness)], axis=0)
     best = np.argsort(-score, kind="stable")[:_SHORTLIST]
-    rows = np.asarray(tall[best[_agreeing(found.rate[best])]])
-    _check(
-        relaxation(signal[rows], baseline, echo_s), relaxation(signal, baseline, echo_s), len(signal) - len(clear)
-    )
+    rows = tall[best[_agreeing(pool.rate[best])]]
+    mean = Vessels.of(rate[rows].mean(axis=0, keepdims=True)) if len(rows) else brain
+    if len(rows) < VOXELS or mean.height < _TALLER * brain.height or mean.width > _NARROWER * brain.width:
+        msg = f"no artery is found: no early curves are tall and narrow, and {(~clear).sum()} voxels are saturated"
+        raise CohortError(
+            f"{msg} (their signal falls to the noise); give voxels of an artery that is not, with --aif"
+        )
     return rows
 
 
-def find_vein(signal: Signal, baseline: Baseline, echo_s: float, noise: float, artery: Index) -> Index:
-    """Return the rows of the tall curves with the largest areas that peak after the artery: the venous output.
+def find_vein(rate: Rate, clear: NDArray[np.bool_]) -> Index:
+    """Return the rows of the tall curves with the largest areas that rise after the brain: the venous output.
 
     Raises:
-        CohortError: fewer than `VOXELS` curves that are not saturated peak later.
+        CohortError: fewer than `VOXELS` curves that are not saturated do.
     """
-    clear = np.flatnonzero(~saturated(signal, baseline, noise))
-    tall = clear[_tallest(signal[clear], baseline)]
-    found = Vessels.of(relaxation(signal[tall], baseline, echo_s))
-    arterial = relaxation(signal[artery], baseline, echo_s).mean(axis=0).argmax()
-    later = np.flatnonzero(found.peak > arterial)
-    if len(later) < VOXELS:
+    found, brain = Vessels.of(rate), Vessels.of(rate.mean(axis=0, keepdims=True))
+    tall = _tallest(found, clear & (found.rise > brain.rise))
+    if len(tall) < VOXELS:
         raise CohortError("no vein is found that is not saturated; use another calibration")
-    return np.asarray(tall[later[np.argsort(-found.rate[later].sum(axis=1), kind="stable")[:VOXELS]]])
+    return tall[np.argsort(-rate[tall].sum(axis=1), kind="stable")[:VOXELS]]
 
 
-def given_artery(
-    voxels: Sequence[Voxel], brain: NDArray[np.bool_], signal: Signal, baseline: Baseline, noise: float
-) -> Index:
-    """Return the rows of a person's voxels (i, j, k) among the brain's curves (n, t), which are in array order.
+def given_artery(voxels: Sequence[Voxel], brain: NDArray[np.bool_], clear: NDArray[np.bool_]) -> Index:
+    """Return the rows of a person's voxels (i, j, k) among the brain's, which are in array order.
 
     Raises:
         UsageError: a voxel is outside the image or the brain, or all are saturated.
@@ -99,32 +107,28 @@ def given_artery(
             where = "brain" if inside else f"image of {' x '.join(map(str, brain.shape))} voxels"
             raise UsageError(f"AIF voxel {voxel} is outside the {where}; indices i j k count from 0")
     rows = np.array([row[voxel] for voxel in voxels])
-    if saturated(signal[rows], baseline, noise).all():
+    if not clear[rows].any():
         raise UsageError("the signal of every AIF voxel falls to the noise; give voxels of a smaller artery")
     return rows
 
 
-def _check(artery: Signal, brain: Signal, swallowed: int) -> None:
-    """Refuse an input that is no taller and narrower than the brain's mean curve: tissue, or a vein's edge."""
-    input_, mean = (Vessels.of(rate.mean(axis=0, keepdims=True)) for rate in (artery, brain))
-    if input_.height < _TALLER * mean.height or input_.width > _NARROWER * mean.width:
-        msg = f"no artery is found: the curves that fall most look like tissue; {swallowed} voxels are saturated"
-        raise CohortError(
-            f"{msg} (their signal falls to the noise); give voxels of an artery that is not, with --aif"
-        )
+def _tallest(found: Vessels, allowed: NDArray[np.bool_]) -> Index:
+    """Return the rows of the allowed curves with the largest heights."""
+    rows = np.flatnonzero(allowed)
+    count = max(_LEAST_POOL, int(_POOL * len(allowed)))
+    return rows[np.argsort(-found.height[rows], kind="stable")[:count]]
 
 
-def _tallest(signal: Signal, baseline: Baseline) -> Index:
-    """Return the rows with the largest fall, averaged over three frames, which no single spike makes."""
-    level = signal[:, baseline.frames].mean(axis=1)
-    after = signal[:, baseline.end - 1 :]
-    low = (after[:, :-2] + after[:, 1:-1] + after[:, 2:]).min(axis=1) / 3
-    share = np.divide(low, level, out=np.ones_like(low), where=level > 0)
-    count = min(len(signal), max(_LEAST_POOL, int(_POOL * len(signal))))
-    return np.argsort(share, kind="stable")[:count]
+def _crossing(rate: Rate, level: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return when curves (n, t) first reach their level (n,), on straight lines between frames."""
+    rows, after = np.arange(len(rate)), np.maximum((rate >= level[:, None]).argmax(axis=1), 1)
+    low, high = rate[rows, after - 1], rate[rows, after]
+    share = np.divide(level - low, high - low, out=np.ones_like(low), where=high > low)
+    when: NDArray[np.floating] = after - 1 + np.clip(share, 0, 1)
+    return when
 
 
-def _agreeing(rate: Signal) -> Index:
+def _agreeing(rate: Rate) -> Index:
     """Return the `VOXELS` rows whose shapes agree most with the median shape, in their order."""
     shape = rate / rate.sum(axis=1, keepdims=True)
     kept = np.arange(len(rate))

@@ -57,10 +57,10 @@ def find_baseline(mean: NDArray[np.float64], skip: int | None = None) -> Baselin
 
 
 def _knee(mean: NDArray[np.float64]) -> int:
-    """Return the first frame after the knee, where the curve is farthest above the chord from start to least.
+    """Return the frame of the knee, where the curve is farthest above the chord from its start to its least.
 
-    Neither its level nor its noise need be known for that.
+    Neither its level nor its noise need be known for that. Arteries may have begun by then.
     """
     least = int(mean.argmin())
     chord = np.linspace(mean[0], mean[least], least + 1)
-    return int((mean[: least + 1] - chord).argmax()) + 1
+    return int((mean[: least + 1] - chord).argmax())

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from shared.imaging.perfusion.artery import Index, Voxel, find_artery, find_vein, given_artery, saturated
+from shared.imaging.perfusion.artery import Voxel, find_artery, find_vein, given_artery, saturated
 from shared.imaging.perfusion.baseline import Baseline, find_baseline
 from shared.imaging.perfusion.blood import BLOOD, Blood
 from shared.imaging.perfusion.brain import brain_mask
@@ -21,7 +21,6 @@ from shared.imaging.perfusion.relaxation import noise_of, relaxation
 from shared.imaging.scan import Role, Timing, Volume
 
 Mask = NDArray[np.bool_]  # (i, j, k)
-Signal = NDArray[np.float32]  # (n, t)
 
 _SEEN = 4.5  # deviations of the noise that a curve's peak must stand out by to be a bolus
 
@@ -90,14 +89,15 @@ def study_series(
     signal = voxels[brain]
     baseline = find_baseline(signal.mean(axis=0, dtype=np.float64), choices.skip)
     noise = noise_of(signal, baseline)
-    if given.artery:
-        rows = given_artery(given.artery, brain, signal, baseline, noise)
-    else:
-        rows = find_artery(signal, baseline, timing.echo_s, noise)
-    artery = Artery(_mean_rate(signal[rows], baseline, timing), timing.repetition_s)
+    clear = ~saturated(signal, baseline, noise)
+    rate = relaxation(signal, baseline, timing.echo_s)
+    rows = given_artery(given.artery, brain, clear) if given.artery else find_artery(rate, clear)
+    artery = Artery(rate[rows].mean(axis=0, dtype=np.float64), timing.repetition_s)
     finished = _slices(voxels, brain, _Slice(choices, timing, baseline, artery), progress)
     maps = {role: finished[role].astype(np.float32) for role in UNITS}
-    scale = _scale(choices, given, maps, lambda: _vein_scale(signal, rows, baseline, timing, noise, artery))
+    scale = _scale(
+        choices, given, maps, lambda: vein_scale(artery.curve, rate[find_vein(rate, clear)].mean(axis=0))
+    )
     for role in (Role.CBF, Role.CBV):
         maps[role] *= np.float32(scale)
     return Study(
@@ -110,7 +110,7 @@ def study_series(
         voxels=[(int(i), int(j), int(k)) for i, j, k in np.argwhere(brain)[rows]],
         scale=scale,
         noise=noise,
-        saturated=int(saturated(signal, baseline, noise).sum()),
+        saturated=int((~clear).sum()),
     )
 
 
@@ -163,15 +163,3 @@ def _scale(choices: Choices, given: Given, maps: dict[Role, Volume], of_vein: Ca
             return white_matter_scale(maps[Role.CBF][where])
         case Calibration.NONE:
             return 1.0
-
-
-def _vein_scale(
-    signal: Signal, artery: Index, baseline: Baseline, timing: Timing, noise: float, curve: Artery
-) -> float:
-    rows = find_vein(signal, baseline, timing.echo_s, noise, artery)
-    return vein_scale(curve.curve, _mean_rate(signal[rows], baseline, timing))
-
-
-def _mean_rate(signal: Signal, baseline: Baseline, timing: Timing) -> NDArray[np.float64]:
-    mean: NDArray[np.float64] = relaxation(signal.astype(np.float64), baseline, timing.echo_s).mean(axis=0)
-    return mean

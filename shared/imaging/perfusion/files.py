@@ -1,0 +1,108 @@
+"""A series file in, a folder of maps out."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import UsageError
+from shared.files import new_folder
+from shared.imaging import nifti
+from shared.imaging.perfusion.artery import Voxel
+from shared.imaging.perfusion.calibration import Calibration
+from shared.imaging.perfusion.leakage import LEAST_ML, leak_ml
+from shared.imaging.perfusion.maps import UNITS
+from shared.imaging.perfusion.mismatch import Mismatch, mismatch
+from shared.imaging.perfusion.picture import picture
+from shared.imaging.perfusion.pipeline import Choices, Given, Study, study_series
+from shared.imaging.perfusion.sidecar import DISCLAIMER, describe
+from shared.imaging.scan import Role
+from shared.imaging.series import read_frames, timing_of
+
+SIDECAR, PICTURE = "perfusion.json", "report.png"
+
+_AFFINE_TOLERANCE_MM = 1e-2  # headers written by different tools round differently
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks to be made of a series."""
+
+    series: Path
+    repetition_s: float | None = None  # None: of the sidecar, else of the header
+    echo_s: float | None = None  # None: of the sidecar
+    brain: Path | None = None  # mask; None: found
+    core: Path | None = None  # mask of the infarct core, from diffusion
+    white_matter: Path | None = None  # mask; calibrates CBF and CBV
+    artery: tuple[Voxel, ...] = ()  # none: found
+    choices: Choices = field(default_factory=Choices)
+    palette: str = "rainbow"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made, and what a person should know of it."""
+
+    study: Study
+    read_out: Mismatch
+    notes: list[str]
+
+
+def make_maps(request: Request, out: Path, progress: Callable[[int, int], None]) -> Made:
+    """Write the maps of a series, their sidecar and their picture into the new folder `out`.
+
+    Raises:
+        CohortError: the series or a mask cannot be read, or shows no brain, bolus or artery.
+        UsageError: `out` exists, or what was given does not fit the series.
+    """
+    with new_folder(out) as partial:
+        voxels, affine, header_s = read_frames(request.series)
+        timing, notes = timing_of(request.series, header_s, request.repetition_s, request.echo_s)
+        masks = {
+            name: None if path is None else _mask(path, voxels.shape[:3], affine)
+            for name, path in {"brain": request.brain, "core": request.core, "white": request.white_matter}.items()
+        }
+        given = Given(masks["brain"], request.artery, masks["white"])
+        study = study_series(voxels, timing, request.choices, given, progress)
+        voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+        read_out = mismatch(study.maps[Role.TMAX], study.tissue, voxel_ml, masks["core"])
+        notes += _notes(study, request.choices, voxel_ml)
+        for role, volume in {**study.maps, Role.BRAIN: study.brain.astype(np.float32)}.items():
+            unit = UNITS.get(role, "1 in the brain")
+            name = "brain" if role is Role.BRAIN else role.value
+            nifti.write(partial / f"{name}.nii.gz", volume, affine, f"{DISCLAIMER} {name}, {unit}")
+        told = describe(study, request.choices, timing, read_out, notes) | {"series": request.series.name}
+        (partial / SIDECAR).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        image = voxels[..., 1:].mean(axis=3)
+        page = picture(study, image, affine, request.choices, read_out, request.palette)
+        (partial / PICTURE).write_bytes(page)
+    return Made(study, read_out, notes)
+
+
+def _mask(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Read a mask on the grid of the series; it may be empty, as a core can be."""
+    values, its_affine = nifti.read(path)
+    if values.shape != shape:
+        raise UsageError(f"{path}: shape {values.shape} differs from {shape} of the series; resample it onto that")
+    if not np.allclose(affine, its_affine, atol=_AFFINE_TOLERANCE_MM):
+        raise UsageError(f"{path}: its affine differs from that of the series; register it, or mend its header")
+    inside: NDArray[np.bool_] = values > 0.5
+    return inside
+
+
+def _notes(study: Study, choices: Choices, voxel_ml: float) -> list[str]:
+    """Return what a person should know before using the maps."""
+    notes = []
+    if choices.calibration is Calibration.NONE:
+        notes.append("CBF and CBV are relative: without calibration their common factor is unknown")
+    leaked = leak_ml(study.leaks, voxel_ml)
+    if leaked >= LEAST_ML:
+        notes.append(
+            f"tracer seems to leak in {leaked:.1f} ml (a tumour?): CBF and CBV are wrong there, not corrected"
+        )
+    if study.baseline.first > 1:
+        notes.append(f"the first {study.baseline.first} frames are not at steady state and were left out")
+    return notes

@@ -1,0 +1,147 @@
+"""The page a person looks at: where the input was taken, its curve, and all five maps in fixed windows."""
+
+import io
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from numpy.typing import NDArray
+
+from shared.evaluation.colours import colours
+from shared.imaging.orientation import to_ras
+from shared.imaging.perfusion.calibration import Calibration
+from shared.imaging.perfusion.maps import UNITS
+from shared.imaging.perfusion.mismatch import Mismatch
+from shared.imaging.perfusion.pipeline import Choices, Study
+from shared.imaging.perfusion.sidecar import DISCLAIMER
+from shared.imaging.scan import Role, Volume
+
+WINDOWS = {
+    Role.CBF: 80.0,
+    Role.CBV: 8.0,
+    Role.MTT: 16.0,
+    Role.TMAX: 12.0,
+    Role.TTP: 20.0,
+}  # from 0, in the map's unit
+RELATIVE = 3.0  # window of CBF and CBV without calibration, of the brain's median
+COLOURS = {"rainbow": "jet", "uniform": "viridis"}
+
+_SHOWN = 7  # slices
+_MARK = "#ff2fb9"
+
+
+def picture(
+    study: Study,
+    image: Volume,
+    affine: NDArray[np.float64],
+    choices: Choices,
+    read_out: Mismatch,
+    palette: str = "rainbow",
+) -> bytes:
+    """Return a PNG of a study; axial slices, the patient's right on the picture's left.
+
+    Args:
+        study: what was found.
+        image: mean of the series (i, j, k), to show where the arterial voxels are.
+        affine: of all volumes (4, 4).
+        choices: what was chosen.
+        read_out: volumes of late tissue.
+        palette: one of `COLOURS`.
+    """
+    brain = to_ras(study.brain, affine) > 0
+    slices = _slices(brain)
+    figure = Figure(figsize=(2.5 + 1.4 * max(len(slices), 5), 11.5), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 2.6))[:, 0]
+    places, curve, words = upper.subplots(1, 3, width_ratios=(1, 1.6, 1.1))
+    _show_places(places, study, image, affine)
+    _show_curve(curve, study)
+    words.axis("off")
+    words.text(0, 1, _words(study, choices, read_out), va="top", fontsize=8.5, linespacing=1.45)
+    rows = lower.subplots(len(UNITS), len(slices), squeeze=False)
+    for row, role in zip(rows, UNITS, strict=True):
+        _show_map(row, role, to_ras(study.maps[role], affine), brain, slices, choices, palette)
+    figure.suptitle(f"{DISCLAIMER}  Red, or bright, is high on every map: good on CBF, bad on Tmax.", fontsize=10)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None, "Description": DISCLAIMER})
+    return buffer.getvalue()
+
+
+def _show_places(ax: Axes, study: Study, image: Volume, affine: NDArray[np.float64]) -> None:
+    """Show the slice that holds most arterial voxels, and all of them on it."""
+    marks = np.zeros(image.shape, np.float32)
+    for voxel in study.voxels:
+        marks[voxel] += 1
+    marks, upright = to_ras(marks, affine), to_ras(image, affine)
+    k = int(marks.sum(axis=(0, 1)).argmax())
+    _plane(ax, upright[:, :, k], "gray", float(np.percentile(upright, 99.5)))
+    i, j = np.nonzero(marks.max(axis=2))
+    ax.scatter(i, j, s=14, facecolors="none", edgecolors=_MARK, linewidths=1.0)
+    within = int((marks[:, :, k] > 0).sum())
+    ax.set_title(f"input: {len(study.voxels)} voxels, {within} of them in slice {k}", fontsize=8.5)
+
+
+def _show_curve(ax: Axes, study: Study) -> None:
+    artery, baseline, shades = study.artery, study.baseline, colours()
+    times = artery.step_s * np.arange(len(artery.curve))
+    ax.plot(times, artery.curve, color=next(shades), marker=".", ms=3, lw=1)
+    ax.axvline(artery.onset_s, color=next(shades), lw=1, label=f"onset, {artery.onset_s:.1f} s")
+    span = artery.step_s * (baseline.first - 0.5), artery.step_s * (baseline.end - 0.5)
+    ax.axvspan(*span, color="#d8dde2", label=f"baseline, frames {baseline.first} to {baseline.end - 1}")
+    ax.set(xlabel="time, s", ylabel="ΔR2*, 1/s")
+    ax.set_title("arterial input function", fontsize=8.5)
+    ax.legend(fontsize=7.5, frameon=False)
+
+
+def _words(study: Study, choices: Choices, found: Mismatch) -> str:
+    lines = [f"Tmax > {seconds} s: {ml:.1f} ml" for seconds, ml in found.late_ml.items()]
+    intensity = found.hypoperfusion_intensity_ratio
+    lines.append("hypoperfusion intensity ratio: " + ("none" if intensity is None else f"{intensity:.2f}"))
+    if found.core_ml is None:
+        lines.append("no core mask given: no mismatch")
+    else:
+        lines.append(f"core (given): {found.core_ml:.1f} ml, mismatch {found.volume_ml:.1f} ml")
+        lines.append("mismatch ratio: " + ("none" if found.ratio is None else f"{found.ratio:.1f}"))
+        lines.append(f"DEFUSE 3 criteria met: {'yes' if found.defuse_3 else 'no'}")
+    how = choices.deconvolution
+    lines += ["", f"{how.method.value}, limit {how.cut:g}, {how.operator.value} operator"]
+    lines.append(f"smoothing {choices.smoothing_px:g} px; calibration: {choices.calibration.value}")
+    lines.append(f"{study.saturated} saturated voxels left out of the input")
+    return "\n".join(lines)
+
+
+def _show_map(
+    row: NDArray[np.object_],
+    role: Role,
+    values: Volume,
+    brain: NDArray[np.bool_],
+    slices: list[int],
+    choices: Choices,
+    palette: str,
+) -> None:
+    unit, top = UNITS[role], WINDOWS[role]
+    name = role.value.upper() if role is not Role.TMAX else "Tmax"
+    if role in (Role.CBF, Role.CBV) and choices.calibration is Calibration.NONE:
+        name, unit, top = f"r{name}", "of the median", RELATIVE
+        values = values / max(float(np.median(values[brain])), 1e-9)
+    for ax, k in zip(row, slices, strict=True):
+        shown = _plane(ax, np.where(brain, values, np.nan)[:, :, k], COLOURS[palette], top)
+    row[0].set_ylabel(name, fontsize=10)
+    bar = row[0].figure.colorbar(shown, ax=list(row), shrink=0.9, pad=0.01, extend="max")
+    bar.set_label(unit, fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+
+
+def _plane(ax: Axes, plane: NDArray[np.floating], cmap: str, top: float) -> AxesImage:
+    """Show a plane (i, j) that runs to the patient's right and front, as a radiologist looks at it: from below."""
+    shown = ax.imshow(plane.T, origin="lower", cmap=cmap, vmin=0, vmax=top, interpolation="nearest")
+    ax.invert_xaxis()
+    ax.set(xticks=[], yticks=[])
+    return shown
+
+
+def _slices(brain: NDArray[np.bool_]) -> list[int]:
+    """Return at most `_SHOWN` slices, spread over those that hold a quarter of the largest's brain."""
+    areas = brain.sum(axis=(0, 1))
+    held = np.flatnonzero(areas >= areas.max() / 4)
+    return sorted({int(k) for k in np.linspace(held[0], held[-1], min(_SHOWN, len(held))).round()})
