@@ -136,9 +136,7 @@ def test_frames_without_any_signal_are_refused(tmp_path: Path) -> None:
     voxels = frames()
     voxels[..., [7, 9]] = 0
     path = stored(tmp_path / "x.nii", voxels, RepetitionTime=1.5, EchoTime=0.03)
-    with pytest.raises(
-        CohortError, match="2 of 20 frames are all zero, the first is number 7 from 0; cut"
-    ):
+    with pytest.raises(CohortError, match="2 of 20 frames are all zero, the first is number 7 from 0; cut"):
         read_series(path)
 
 
