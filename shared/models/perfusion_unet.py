@@ -34,7 +34,7 @@ class PerfusionSize:
 
 PAPER = PerfusionSize(_paper_widths(128), _paper_widths(128))
 PUBLISHED = PerfusionSize(_paper_widths(16), _paper_widths(128))  # of temp-pix2pix, whatever its code is told
-SMALL = PerfusionSize((32, 32, 48, 64, 64, 64), _paper_widths(8))
+SMALL = PerfusionSize((32, 32, 48, 64, 64, 64), (8, 8, 16, 32, 32, 32))
 
 
 class PerfusionUnet(nn.Module):
