@@ -25,8 +25,9 @@ from shared.privacy.patient_sgd import PatientOptimizer
 from shared.privacy.randomness import SystemRandomness
 from shared.recipes.catalogue import catalogue, load
 from shared.recipes.slice_records import one_hot
-from shared.recipes.translate_2d import EDGE, Translation
+from shared.recipes.translate_2d import Translation
 from shared.recipes.translation import Translator
+from shared.recipes.translator_recipe import EDGE
 
 _NAME = Translation.name
 

@@ -12,6 +12,7 @@ from shared.errors import PublicationRefused
 from shared.evaluation.contact_sheet import contact_sheet, projection_sheet
 from shared.imaging import nifti
 from shared.imaging.scan import Role, Scan
+from shared.imaging.series import read_series, write_series
 
 SHEET_CASES = 12  # on the contact sheet: the first ones, not chosen ones
 SHEET_COLUMNS = 3
@@ -47,7 +48,7 @@ def write_cases(
 
     Raises:
         PublicationRefused: there is no case, or one has voxels that are not finite, masks of other values
-            than 0 and 1, labels above 255, or volumes of different shapes.
+            than 0 and 1, labels above 255, volumes of different shapes, or a series without its timing.
     """
     cases, shown = [], []
     for number, scan in enumerate(scans, start=1):
@@ -69,8 +70,8 @@ def check_cases(folder: Path, cases: Sequence[Case]) -> None:
     """
     for case in cases:
         for role, file in case.files.items():
-            voxels, affine = nifti.read(folder / file)
-            same = voxels.shape == case.shape
+            voxels, affine = (read_series if role.is_series else nifti.read)(folder / file)[:2]
+            same = voxels.shape[:3] == case.shape
             same &= np.allclose(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)), case.spacing, rtol=1e-5)
             if role.is_label:
                 same &= int((voxels > 0).sum()) == case.label_voxels[role]
@@ -89,12 +90,17 @@ def sheet(scans: Sequence[Scan]) -> bytes:
 
 def _write_case(folder: Path, name: str, scan: Scan, description: str, made: str) -> Case:
     files, label_voxels = {}, {}
+    place = "anat" if scan.timing is None else "perf"  # with its sidecar, where a cohort is looked for
     for role in sorted(scan.volumes):
         voxels = scan.volumes[role]
         _check_volume(name, role, scan)
-        files[role] = f"{name}/anat/{name}_desc-{made}_{role.value}.nii.gz"
+        files[role] = f"{name}/{place}/{name}_desc-{made}_{role.value}.nii.gz"
         stored = voxels.astype(np.uint8 if role.is_label else np.float32)
-        nifti.write(folder / files[role], stored, scan.affine, description)
+        if role.is_series:
+            assert scan.timing is not None  # as `_check_volume` says
+            write_series(folder / files[role], stored, scan.affine, scan.timing, description)
+        else:
+            nifti.write(folder / files[role], stored, scan.affine, description)
         if role.is_label:
             label_voxels[role] = int((voxels > 0).sum())
     return Case(name, files, scan.shape, scan.spacing, label_voxels)
@@ -102,10 +108,12 @@ def _write_case(folder: Path, name: str, scan: Scan, description: str, made: str
 
 def _check_volume(name: str, role: Role, scan: Scan) -> None:
     voxels = scan.volumes[role]
-    if voxels.shape != scan.shape:
+    if voxels.shape[:3] != scan.shape or voxels.ndim != (4 if role.is_series else 3):
         raise PublicationRefused(
             f"{name}, {role.value}: shape {voxels.shape} differs from {scan.shape}; not written"
         )
+    if role.is_series and scan.timing is None:
+        raise PublicationRefused(f"{name}, {role.value}: a series without its timing; nobody could read it")
     if not np.isfinite(voxels).all():
         raise PublicationRefused(f"{name}, {role.value}: voxels are not finite; the generator is broken")
     if role.is_mask and not np.isin(voxels, (0, 1)).all():
@@ -116,7 +124,7 @@ def _check_volume(name: str, role: Role, scan: Scan) -> None:
 
 def _pair(scan: Scan) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
     """Return (image, label) in 3D; a scan without labels shows an empty one."""
-    images = [v for role, v in sorted(scan.volumes.items()) if not role.is_label]
+    images = [v for role, v in sorted(scan.volumes.items()) if not (role.is_label or role.is_series)]
     labels = [v for role, v in sorted(scan.volumes.items(), reverse=True) if role.is_label]
     image = images[0] if images else None
     return image, labels[0] if labels else np.zeros(scan.shape, np.float32)

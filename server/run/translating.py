@@ -25,7 +25,7 @@ from shared.imaging.relabel import relabel
 from shared.imaging.scan import Role, Scan
 from shared.ledger.view import view
 from shared.privacy.randomness import derive_seed
-from shared.recipes.translation import translate
+from shared.recipes.drawn_dwi import translate
 
 Matrix = NDArray[np.float64]
 

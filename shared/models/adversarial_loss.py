@@ -1,4 +1,4 @@
-"""What critic and generator are told of the critic's scores: Wasserstein's, logistic, or least squares."""
+"""What critic and generator are told of the critic's scores: Wasserstein's, logistic, least squares."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -86,6 +86,32 @@ class Logistic:
     def deceive(self, scores: Tensor) -> Tensor:
         """See `AdversarialLoss.deceive`."""
         return binary_cross_entropy_with_logits(scores, torch.ones_like(scores))
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Cross entropy of scores of any shape as logits, with plain targets; nothing random (Isola et al., 2017).
+
+    `sigmoid_twice` squashes scores before they are taken for logits, as the code of Kossen et al. (2023) does: the
+    discriminator can never say that it is sure, and its loss stays above log(1 + 1/e) and log 2.
+    """
+
+    sigmoid_twice: bool = False
+
+    def real(self, scores: Tensor, generator: torch.Generator) -> Tensor:
+        """See `AdversarialLoss.real`."""
+        return self.deceive(scores)
+
+    def fake(self, scores: Tensor, generator: torch.Generator) -> Tensor:
+        """See `AdversarialLoss.fake`."""
+        return binary_cross_entropy_with_logits(self._logits(scores), torch.zeros_like(scores))
+
+    def deceive(self, scores: Tensor) -> Tensor:
+        """See `AdversarialLoss.deceive`."""
+        return binary_cross_entropy_with_logits(self._logits(scores), torch.ones_like(scores))
+
+    def _logits(self, scores: Tensor) -> Tensor:
+        return torch.sigmoid(scores) if self.sigmoid_twice else scores
 
 
 def _uniform(scores: Tensor, between: tuple[float, float], generator: torch.Generator) -> Tensor:

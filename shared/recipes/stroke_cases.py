@@ -16,7 +16,7 @@ from shared.imaging.scan import Role, Scan
 from shared.phantoms.anatomy import simulate_anatomy
 from shared.phantoms.dwi import NAMES, draw_parameters
 from shared.privacy.randomness import derive_seed
-from shared.recipes.translation import translate
+from shared.recipes.drawn_dwi import translate
 
 _PLACEMENT = Placement(tries=20)
 Mask = tuple[NDArray[np.generic], NDArray[np.float64]]  # lesion where above 0.5, and its affine

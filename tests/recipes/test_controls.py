@@ -264,7 +264,12 @@ RELEASE, PATCH, JOINT, FREE_FAKES = (
 )
 PATIENTWISE = (JOINT, FREE_FAKES, TWO_MOVED)
 ALL = (RELEASE, PATCH, JOINT, TWO_MOVED)  # one of each kind of phase
-MOVES_TWO = (TWO_MOVED, "translate-2d pix2pix", "translate-2d cyclegan")  # networks, or more, at the sites
+MOVES_TWO = (
+    TWO_MOVED,
+    "translate-2d pix2pix",
+    "translate-2d cyclegan",
+    "perfusion-2d pix2pix",
+)  # networks, or more, at the sites
 CRITICS = (PATCH, JOINT, FREE_FAKES)  # whose free half is `CriticPhase`'s own
 CONTROLS: tuple[tuple[Break, Guarantee, tuple[str, ...]], ...] = (
     (half_the_noise, guarantees.a_step_releases_the_declared_noise, ALL),

@@ -15,11 +15,12 @@ from shared.models.unet_translator import UnetSize, UnetTranslator
 from shared.privacy.mechanism import PoissonSums
 from shared.privacy.patient_sgd import PatientOptimizer
 from shared.privacy.randomness import SystemRandomness
-from shared.recipes import translate_2d
 from shared.recipes.base import Recipe
 from shared.recipes.catalogue import load
+from shared.recipes.drawn_dwi import translate
 from shared.recipes.slice_records import SliceRecords, one_hot, records
-from shared.recipes.translation import TranslationPhase, translate
+from shared.recipes.translate_2d import Translation
+from shared.recipes.translation import TranslationPhase
 from shared.recipes.wasserstein import SMOOTHED
 
 VARIANTS = ("pix2pix", "spade", "cyclegan")
@@ -209,7 +210,7 @@ def test_samples_are_drawn_from_public_maps(variant: str, monkeypatch: pytest.Mo
 
 
 def test_pre_training_moves_every_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(translate_2d, "PHANTOMS", 2)
+    monkeypatch.setattr(Translation, "phantoms", 2)
     recipe = recipe_of("pix2pix", pretraining_steps=1, pretraining_batch=1)
     model, fresh = recipe.build(1), recipe.build(1)
     recipe.pretrain(model, 1, lambda *args: None)

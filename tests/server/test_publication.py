@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -19,7 +20,8 @@ from server.run import sampling
 from server.run.drawing import Drawer
 from server.run.folder import RunFolder
 from shared.errors import LedgerError, PublicationRefused, UsageError
-from shared.imaging.scan import Role, Scan
+from shared.imaging.scan import Role, Scan, Timing
+from shared.imaging.series import read_series
 from shared.ledger.events import Refuse, Release
 from shared.ledger.log import event_bytes
 from shared.ledger.store import LedgerStore
@@ -30,6 +32,7 @@ from tests.server.ledgers import COORDINATOR, DELTA, RUN_ID, Story, gaussian, id
 
 NOTHING_NEW = ["federation.json", "home", "plan.json"]
 AFFINE = np.diag([0.6, 0.6, 0.8, 1.0])
+TIMING = Timing(1.5, 0.03)
 
 
 def scans(count: int = 3, *, bad: float = 0.0) -> Iterator[Scan]:
@@ -65,6 +68,40 @@ def test_an_anatomical_map_is_published_with_its_numbers_and_no_other_label_abov
     volumes[Role.ANATOMY] = anatomy + 100
     with pytest.raises(PublicationRefused, match="whole number from 0 to 255"):
         write_cases(tmp_path, [Scan(volumes, AFFINE)], prefix="syn", description="")
+
+
+def perfusion(timing: Timing | None = TIMING) -> Scan:
+    rng = np.random.default_rng(5)
+    series = rng.uniform(100, 200, (12, 10, 3, 24)).astype(np.float32)
+    cbf = rng.uniform(0, 60, (12, 10, 3)).astype(np.float32)
+    return Scan({Role.DSC: series, Role.CBF: cbf, Role.BRAIN: (cbf > 5).astype(np.float32)}, AFFINE, timing)
+
+
+def test_a_series_is_published_with_its_timing_where_a_cohort_would_have_it(tmp_path: Path) -> None:
+    scan = perfusion()
+    (case,) = write_cases(tmp_path, [scan], prefix="syn", description="SYNTHETIC")
+    check_cases(tmp_path, [case])
+    file = tmp_path / case.files[Role.DSC]
+    assert file == tmp_path / "sub-syn0001" / "perf" / "sub-syn0001_desc-synthetic_dsc.nii.gz"
+    voxels, _, timing = read_series(file)
+    np.testing.assert_array_equal(voxels, scan.volumes[Role.DSC])
+    assert timing == scan.timing
+    assert case.shape == (12, 10, 3)
+    assert {Path(name).parent.name for name in case.files.values()} == {"perf"}
+
+
+def test_a_published_series_that_reads_back_in_another_shape_is_refused(tmp_path: Path) -> None:
+    (case,) = write_cases(tmp_path, [perfusion()], prefix="syn", description="")
+    with pytest.raises(PublicationRefused, match="reads back differently"):
+        check_cases(tmp_path, [replace(case, shape=(12, 10, 4))])
+
+
+def test_a_series_that_nobody_could_read_is_not_written(tmp_path: Path) -> None:
+    flat = perfusion()
+    flat.volumes[Role.DSC] = flat.volumes[Role.DSC][..., 0]
+    for scan, reason in ((perfusion(timing=None), "without its timing"), (flat, "differs from")):
+        with pytest.raises(PublicationRefused, match=reason):
+            write_cases(tmp_path, [scan], prefix="syn", description="")
 
 
 def test_cases_are_written_as_they_were_drawn(dataset: Path) -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from shared.models.adversarial_loss import LEAST_SQUARES, WASSERSTEIN, Logistic
+from shared.models.adversarial_loss import LEAST_SQUARES, WASSERSTEIN, CrossEntropy, Logistic
 from shared.models.gradient_penalty import gradient_penalty
 
 
@@ -30,6 +30,20 @@ def test_least_squares_are_least_at_1_for_real_and_0_for_fake() -> None:
 def test_the_logistic_generator_wants_to_be_taken_for_real() -> None:
     assert float(Logistic().deceive(torch.zeros(3))) == pytest.approx(math.log(2))
     assert float(Logistic().deceive(torch.full((3,), 9.0))) < 1e-3
+
+
+def test_cross_entropy_of_scores_of_any_shape() -> None:
+    scores = torch.tensor([[[0.0, math.log(3)]]])  # probabilities 1/2 and 3/4
+    for_real, for_fake = math.log(2) + math.log(4 / 3), math.log(2) + math.log(4)
+    assert float(CrossEntropy().real(scores, rng())) == pytest.approx(for_real / 2)
+    assert float(CrossEntropy().deceive(scores)) == pytest.approx(for_real / 2)
+    assert float(CrossEntropy().fake(scores, rng())) == pytest.approx(for_fake / 2)
+
+
+def test_a_second_sigmoid_keeps_a_discriminator_from_being_sure() -> None:
+    published, sure = CrossEntropy(sigmoid_twice=True), torch.full((3,), 100.0)
+    assert float(published.real(sure, rng())) == pytest.approx(math.log1p(math.exp(-1)))
+    assert float(published.fake(-sure, rng())) == pytest.approx(math.log(2))
 
 
 def test_targets_are_smoothed_over_the_papers_ranges() -> None:
