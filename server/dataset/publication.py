@@ -28,9 +28,8 @@ from shared.ledger.checkpoint import Checkpoint
 from shared.ledger.events import Event, Release
 from shared.ledger.release_rules import kind_of
 from shared.ledger.store import LedgerStore
-from shared.ledger.verify import reasons_against
 from shared.ledger.verify_coverage import uncovered
-from shared.ledger.view import RunView, first_release, head_of, view, views
+from shared.ledger.view import first_release, head_of, view, views
 
 
 def publish(

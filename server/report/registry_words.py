@@ -25,10 +25,7 @@ RELEASES = (
     "Each hospital caps what all runs on its patients may cost together; the cap does not reset. Runs after the "
     "first are admitted by a Rényi filter."
 )
-DESCRIPTION = (
-    "{what} ({recipe}) that {sites} hospitals trained together "
-    "without their images leaving them."
-)
+DESCRIPTION = "{what} ({recipe}) that {sites} hospitals trained together without their images leaving them."
 USE = (
     "Developing, pre-training, teaching and testing methods of image analysis. Not for diagnosis, decisions about "
     "persons, or estimates of how common a finding is."

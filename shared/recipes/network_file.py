@@ -51,7 +51,8 @@ def read_network(path: Path, recipe: str) -> tuple[Recipe, nn.Module, About]:
             about = About.model_validate_json((file.metadata() or {}).get(_KEY, ""))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, ValidationError, SafetensorError) as err:
-        raise UsageError(f"{path}: no network of Willis; ask the coordinator for the file of `willis network`") from err
+        msg = "no network of Willis; ask the coordinator for a file of `willis network`"
+        raise UsageError(f"{path}: {msg}") from err
     if about.recipe != recipe:
         raise UsageError(f"{path}: a network of recipe {about.recipe}; one of {recipe} is needed")
     made = load(about.recipe, about.variant, about.preset, private=about.private, settings=about.settings)
@@ -59,5 +60,6 @@ def read_network(path: Path, recipe: str) -> tuple[Recipe, nn.Module, About]:
     try:
         generator.load_state_dict(weights)
     except RuntimeError as err:
-        raise UsageError(f"{path}: its weights do not fit this version's {about.recipe}; install the version it is of") from err
+        msg = f"its weights do not fit the {about.recipe} of this version; install the one it was made by"
+        raise UsageError(f"{path}: {msg}") from err
     return made, generator.eval(), about

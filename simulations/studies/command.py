@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
 if TYPE_CHECKING:
-    from simulations.studies.bench import Bench, Findings
+    from simulations.studies.bench import Findings
     from simulations.studies.cells import Done
     from simulations.studies.rows import Row, Scale
 
@@ -26,10 +26,12 @@ class _Experiment(Protocol):
     """A module that runs one."""
 
     __name__: str
-    SIZES: "Mapping[str, Scale]"
 
+    @property
+    def SIZES(self) -> "Mapping[str, Scale]": ...
+    @property
+    def run(self) -> "Callable[..., tuple[Findings, list[Done]]]": ...  # of a bench, its kind of scale, and rows
     def rows(self, preset: str) -> "Sequence[Row]": ...
-    def run(self, bench: "Bench", sizes: "Any", chosen: "Sequence[Row]") -> "tuple[Findings, list[Done]]": ...
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

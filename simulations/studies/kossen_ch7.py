@@ -84,7 +84,7 @@ def run(bench: Bench, sizes: Scale, chosen: Sequence[Row]) -> tuple[Findings, li
     }
     done |= bench.compute("tuning", [one.cell(_run(*at)) for at, one in later.items()], train)
 
-    cells = {}
+    cells: dict[tuple[str, str, int], Mapping] = {}
     for site, where in tests.items():
         for seed in sizes.draws:
             cells |= {

@@ -8,8 +8,8 @@
     using generative adversarial networks", Frontiers in Artificial Intelligence 5, 2022 (thesis, chapter 6)
 [4] M. Platscher, J. Zopes, C. Federau, "Image translation for medical image generation: ischemic stroke lesion
     segmentation", 2020 (arXiv 2010.02745)
-[5] T. Kossen et al., "Image-to-image generative adversarial networks for synthesizing perfusion parameter maps from
-    DSC-MR images in cerebrovascular disease", Frontiers in Neurology 13, 2023 (thesis, chapter 7)
+[5] T. Kossen et al., "Image-to-image generative adversarial networks for synthesizing perfusion parameter maps
+    from DSC-MR images in cerebrovascular disease", Frontiers in Neurology 13, 2023 (thesis, chapter 7)
 
 Patients: PEGASUS is the first site, 1000Plus the second. Rows are keyed by variant; "real" are patients.
 """

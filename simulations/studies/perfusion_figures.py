@@ -24,9 +24,7 @@ def maps_side_by_side(ways: Mapping[str, NDArray[np.float16]], title: str) -> by
         for column, role in enumerate(MAPS):
             ax = axes[row][column]
             high = WINDOWS[role]
-            shown = ax.imshow(
-                slices[column].T.astype(np.float32), cmap=PALETTE, origin="lower", vmin=0, vmax=high
-            )
+            shown = ax.imshow(slices[column].T.astype(np.float32), cmap=PALETTE, origin="lower", vmin=0, vmax=high)
             ax.set(xticks=[], yticks=[])
             if row == 0:
                 ax.set_title(f"{role.value.upper()}\n{UNITS[role]}", fontsize=9)
