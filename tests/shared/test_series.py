@@ -82,9 +82,7 @@ def test_the_sidecar_is_believed_before_the_header(tmp_path: Path) -> None:
 )
 def test_a_header_that_is_not_plausible_says_nothing(step: float, unit: str | None, tmp_path: Path) -> None:
     path = stored(tmp_path / "x.nii", frames(), step, unit, EchoTime=0.03)
-    with pytest.raises(
-        CohortError, match=r"x\.nii: RepetitionTime is not known.*; write it, .* into x\.json"
-    ):
+    with pytest.raises(CohortError, match=r"x\.nii: RepetitionTime is not known.*; write it, .* into x\.json"):
         read_series(path)
 
 
