@@ -45,7 +45,7 @@ def read_frames(path: Path) -> tuple[Volume, NDArray[np.float64], float]:
         raise CohortError(f"{path}: {frames} frames; at least {MIN_FRAMES} are needed, give the whole series")
     empty = np.flatnonzero(~voxels.any(axis=(0, 1, 2)))
     if len(empty):
-        msg = f"{len(empty)} of {frames} frames are all zero, the first is number {empty[0]}; cut them off"
+        msg = f"{len(empty)} of {frames} frames are all zero, the first is number {empty[0]} from 0; cut them off"
         raise CohortError(f"{path}: {msg} or export the series again")
     return voxels, affine, header_s
 
