@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
@@ -71,17 +72,17 @@ def picture(
 
 
 def _show_places(ax: Axes, study: Study, image: Volume, affine: NDArray[np.float64]) -> None:
-    """Show the slice that holds most arterial voxels, and all of them on it."""
+    """Show the slice that holds most arterial voxels, and those of other slices paler."""
     marks = np.zeros(image.shape, np.float32)
     for voxel in study.voxels:
         marks[voxel] += 1
     marks, upright = to_ras(marks, affine), to_ras(image, affine)
     k = int(marks.sum(axis=(0, 1)).argmax())
     _plane(ax, upright[::-1, :, k], "gray", float(np.percentile(upright, 99.5)))
-    i, j = np.nonzero(marks[::-1].max(axis=2))
-    ax.scatter(i, j, s=14, facecolors="none", edgecolors=_MARK, linewidths=1.0)
-    within = int((marks[:, :, k] > 0).sum())
-    ax.set_title(f"input: {len(study.voxels)} voxels, {within} of them in slice {k}", fontsize=8.5)
+    i, j, slices = np.nonzero(marks[::-1])
+    edges = [to_rgba(_MARK, 1.0 if here else 0.4) for here in slices == k]
+    ax.scatter(i, j, s=14, facecolors="none", edgecolors=edges)
+    ax.set_title(f"input: {len(study.voxels)} voxels, {(slices == k).sum()} of them in slice {k}", fontsize=8.5)
 
 
 def _show_curve(ax: Axes, study: Study) -> None:
