@@ -1,7 +1,8 @@
 """`python -m benchmarks.perfusion_accuracy`: how wrong CBF is, by noise, residue, method and delay.
 
 Curves as Wu et al. (2003) made them: CBV 4, CBF 10 to 70, TR 1 s, a gamma-variate without recirculation or tail, a
-signal that falls by 40 % at CBF 60. Told is the mean error of CBF where the bolus comes 2 s early, without delay, and 4 s late.
+signal that falls by 40 % at CBF 60. Told is the mean error of CBF where the bolus comes 2 s early, without
+delay, and 4 s late.
 """
 
 import click

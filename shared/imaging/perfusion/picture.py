@@ -35,18 +35,12 @@ _MARK = "#ff2fb9"
 
 
 def picture(
-    study: Study,
-    image: Volume,
-    affine: NDArray[np.float64],
-    choices: Choices,
-    read_out: Mismatch,
-    palette: str = "rainbow",
+    study: Study, affine: NDArray[np.float64], choices: Choices, read_out: Mismatch, palette: str = "rainbow"
 ) -> bytes:
     """Return a PNG of a study; axial slices, the patient's right on the picture's left.
 
     Args:
         study: what was found.
-        image: mean of the series (i, j, k), to show where the arterial voxels are.
         affine: of all volumes (4, 4).
         choices: what was chosen.
         read_out: volumes of late tissue.
@@ -59,7 +53,7 @@ def picture(
         :, 0
     ]
     places, curve, words = upper.subplots(1, 3, width_ratios=(1, 1.6, 1.1))
-    _show_places(places, study, image, affine)
+    _show_places(places, study, affine)
     _show_curve(curve, study)
     words.axis("off")
     words.text(0, 1, _words(study, choices, read_out), va="top", fontsize=8.5, linespacing=1.45)
@@ -71,12 +65,12 @@ def picture(
     return buffer.getvalue()
 
 
-def _show_places(ax: Axes, study: Study, image: Volume, affine: NDArray[np.float64]) -> None:
+def _show_places(ax: Axes, study: Study, affine: NDArray[np.float64]) -> None:
     """Show the slice that holds most arterial voxels, and those of other slices paler."""
-    marks = np.zeros(image.shape, np.float32)
+    marks = np.zeros(study.image.shape, np.float32)
     for voxel in study.voxels:
         marks[voxel] += 1
-    marks, upright = to_ras(marks, affine), to_ras(image, affine)
+    marks, upright = to_ras(marks, affine), to_ras(study.image, affine)
     k = int(marks.sum(axis=(0, 1)).argmax())
     _plane(ax, upright[::-1, :, k], "gray", float(np.percentile(upright, 99.5)))
     i, j, slices = np.nonzero(marks[::-1])
