@@ -67,6 +67,14 @@ def test_a_delay_of_whole_frames_moves_the_curve_by_them() -> None:
     assert np.allclose(later[4:], now[:-4], atol=1e-5 * now.max())
 
 
+@pytest.mark.parametrize("dispersion", [1.5, 4.5])
+def test_dispersion_delays_the_middle_of_the_curve_by_its_mean(dispersion: float) -> None:
+    times = 0.5 * np.arange(420)
+    sharp, smeared = tissue_concentration(NO_TAIL, times, cbf=60, cbv=4, dispersion_s=[0, dispersion])
+    middles = [(times * curve).sum() / curve.sum() for curve in (sharp, smeared)]
+    assert middles[1] - middles[0] == pytest.approx(dispersion, rel=1e-3)
+
+
 def test_nothing_comes_before_the_bolus() -> None:
     found = tissue_concentration(BOLUS, TIMES, cbf=60, cbv=4)[0]
     assert np.abs(found[BOLUS.arrival_s >= TIMES]).max() < 1e-5 * found.max()

@@ -45,6 +45,8 @@ def test_frames_that_are_not_steady_are_left_out(bright: list[float]) -> None:
 def test_how_many_frames_are_skipped_can_be_said() -> None:
     assert find_baseline(mean_signal(), skip=4).first == 4
     assert find_baseline(mean_signal(), skip=0).first == 0
+    with pytest.raises(CohortError, match="skip fewer"):
+        find_baseline(mean_signal(), skip=60)
 
 
 @pytest.mark.parametrize(
@@ -137,26 +139,31 @@ def test_a_head_without_arteries_is_refused() -> None:
 
 
 def test_given_voxels_are_those_taken() -> None:
-    inside = labels_of() > 0
-    voxels = [(7, 8, 2), (6, 9, 0)]
-    rows = given_artery(voxels, inside, np.ones(inside.sum(), bool))
+    rate, clear, _ = vessels(Head())
+    inside, voxels = labels_of() > 0, [(7, 8, 2), (6, 9, 0)]
+    rows = given_artery(voxels, inside, rate, clear)
     assert [tuple(voxel) for voxel in np.argwhere(inside)[rows]] == voxels
 
 
 @pytest.mark.parametrize(
     ("voxel", "why"),
-    [((0, 0, 0), "outside the brain"), ((24, 3, 1), "outside the image"), ((-1, 3, 1), "outside the")],
+    [
+        ((0, 0, 0), "outside the brain"),
+        ((24, 3, 1), "outside the image"),
+        ((-1, 3, 1), "outside the image"),
+        ((12, 12, 1), "less tracer than the brain's mean"),
+    ],
 )
-def test_given_voxels_outside_are_refused(voxel: tuple[int, int, int], why: str) -> None:
-    inside = labels_of() > 0
+def test_given_voxels_of_no_artery_are_refused(voxel: tuple[int, int, int], why: str) -> None:
+    rate, clear, _ = vessels(Head())
     with pytest.raises(UsageError, match=why):
-        given_artery([(7, 8, 2), voxel], inside, np.ones(inside.sum(), bool))
+        given_artery([voxel], labels_of() > 0, rate, clear)
 
 
 def test_given_voxels_that_are_all_saturated_are_refused() -> None:
-    inside = labels_of() > 0
+    rate, clear, _ = vessels(Head())
     with pytest.raises(UsageError, match="falls to the noise"):
-        given_artery([(7, 8, 2)], inside, np.zeros(inside.sum(), bool))
+        given_artery([(7, 8, 2)], labels_of() > 0, rate, np.zeros_like(clear))
 
 
 def test_calibration_by_hand() -> None:

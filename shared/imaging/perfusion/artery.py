@@ -94,11 +94,11 @@ def find_vein(rate: Rate, clear: NDArray[np.bool_]) -> Index:
     return tall[np.argsort(-rate[tall].sum(axis=1), kind="stable")[:VOXELS]]
 
 
-def given_artery(voxels: Sequence[Voxel], brain: NDArray[np.bool_], clear: NDArray[np.bool_]) -> Index:
+def given_artery(voxels: Sequence[Voxel], brain: NDArray[np.bool_], rate: Rate, clear: NDArray[np.bool_]) -> Index:
     """Return the rows of a person's voxels (i, j, k) among the brain's, which are in array order.
 
     Raises:
-        UsageError: a voxel is outside the image or the brain, or all are saturated.
+        UsageError: a voxel is outside the image or the brain, all are saturated, or they get less than the brain.
     """
     row = np.cumsum(brain).reshape(brain.shape) - 1
     for voxel in voxels:
@@ -109,6 +109,9 @@ def given_artery(voxels: Sequence[Voxel], brain: NDArray[np.bool_], clear: NDArr
     rows = np.array([row[voxel] for voxel in voxels])
     if not clear[rows].any():
         raise UsageError("the signal of every AIF voxel falls to the noise; give voxels of a smaller artery")
+    given, mean = (Vessels.of(curves.mean(axis=0, keepdims=True)) for curves in (rate[rows], rate))
+    if given.height < mean.height:
+        raise UsageError("the AIF voxels get less tracer than the brain's mean; give voxels of an artery")
     return rows
 
 

@@ -38,6 +38,8 @@ def find_baseline(mean: NDArray[np.float64], skip: int | None = None) -> Baselin
         CohortError: no bolus, or fewer than `MIN_FRAMES` frames before it.
     """
     first = 1 if skip is None else skip
+    if first + MIN_FRAMES >= len(mean):
+        raise CohortError(f"no frames are left of {len(mean)} when {first} are skipped; skip fewer")
     end = first + _knee(mean[first:])
     level = float(np.median(mean[(first + end) // 2 : end + 1]))
     least = float(mean[end:].min())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
@@ -34,18 +35,12 @@ _MARK = "#ff2fb9"
 
 
 def picture(
-    study: Study,
-    image: Volume,
-    affine: NDArray[np.float64],
-    choices: Choices,
-    read_out: Mismatch,
-    palette: str = "rainbow",
+    study: Study, affine: NDArray[np.float64], choices: Choices, read_out: Mismatch, palette: str = "rainbow"
 ) -> bytes:
     """Return a PNG of a study; axial slices, the patient's right on the picture's left.
 
     Args:
         study: what was found.
-        image: mean of the series (i, j, k), to show where the arterial voxels are.
         affine: of all volumes (4, 4).
         choices: what was chosen.
         read_out: volumes of late tissue.
@@ -58,7 +53,7 @@ def picture(
         :, 0
     ]
     places, curve, words = upper.subplots(1, 3, width_ratios=(1, 1.6, 1.1))
-    _show_places(places, study, image, affine)
+    _show_places(places, study, affine)
     _show_curve(curve, study)
     words.axis("off")
     words.text(0, 1, _words(study, choices, read_out), va="top", fontsize=8.5, linespacing=1.45)
@@ -70,18 +65,18 @@ def picture(
     return buffer.getvalue()
 
 
-def _show_places(ax: Axes, study: Study, image: Volume, affine: NDArray[np.float64]) -> None:
-    """Show the slice that holds most arterial voxels, and all of them on it."""
-    marks = np.zeros(image.shape, np.float32)
+def _show_places(ax: Axes, study: Study, affine: NDArray[np.float64]) -> None:
+    """Show the slice that holds most arterial voxels, and those of other slices paler."""
+    marks = np.zeros(study.image.shape, np.float32)
     for voxel in study.voxels:
         marks[voxel] += 1
-    marks, upright = to_ras(marks, affine), to_ras(image, affine)
+    marks, upright = to_ras(marks, affine), to_ras(study.image, affine)
     k = int(marks.sum(axis=(0, 1)).argmax())
     _plane(ax, upright[::-1, :, k], "gray", float(np.percentile(upright, 99.5)))
-    i, j = np.nonzero(marks[::-1].max(axis=2))
-    ax.scatter(i, j, s=14, facecolors="none", edgecolors=_MARK, linewidths=1.0)
-    within = int((marks[:, :, k] > 0).sum())
-    ax.set_title(f"input: {len(study.voxels)} voxels, {within} of them in slice {k}", fontsize=8.5)
+    i, j, slices = np.nonzero(marks[::-1])
+    edges = [to_rgba(_MARK, 1.0 if here else 0.4) for here in slices == k]
+    ax.scatter(i, j, s=14, facecolors="none", edgecolors=edges)
+    ax.set_title(f"input: {len(study.voxels)} voxels, {(slices == k).sum()} of them in slice {k}", fontsize=8.5)
 
 
 def _show_curve(ax: Axes, study: Study) -> None:

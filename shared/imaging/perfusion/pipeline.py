@@ -52,6 +52,7 @@ class Study:
     """Maps of a patient, 0 outside the brain, and how they came about."""
 
     maps: dict[Role, Volume]
+    image: Volume  # mean of the frames after the first
     brain: Mask
     tissue: Mask  # voxels of the brain in which a bolus is seen
     leaks: Mask  # voxels in which the tracer seems to leak
@@ -86,7 +87,8 @@ def study_series(
         UsageError: a given voxel or mask does not fit.
     """
     choices, given = choices or Choices(), given or Given()
-    brain = brain_mask(voxels[..., 1:].mean(axis=3)) if given.brain is None else given.brain
+    image = voxels[..., 1:].mean(axis=3, dtype=np.float32)
+    brain = brain_mask(image) if given.brain is None else given.brain
     if not brain.any():
         raise UsageError("the brain mask is empty; give one of this series, or none to have it found")
     signal = voxels[brain]
@@ -94,7 +96,7 @@ def study_series(
     noise = noise_of(signal, baseline)
     clear = ~saturated(signal, baseline, noise)
     rate = relaxation(signal, baseline, timing.echo_s)
-    rows = given_artery(given.artery, brain, clear) if given.artery else find_artery(rate, clear)
+    rows = given_artery(given.artery, brain, rate, clear) if given.artery else find_artery(rate, clear)
     artery = Artery(rate[rows].mean(axis=0, dtype=np.float64), timing.repetition_s)
     finished = _slices(voxels, brain, _Slice(choices, timing, baseline, artery), progress)
     maps = {role: finished[role].astype(np.float32) for role in UNITS}
@@ -105,6 +107,7 @@ def study_series(
         maps[role] *= np.float32(scale)
     return Study(
         maps=maps,
+        image=image,
         brain=brain,
         tissue=finished[_TISSUE].astype(bool),
         leaks=finished[_LEAKS].astype(bool),
