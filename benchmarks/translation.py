@@ -104,7 +104,7 @@ class Bench:
 
 
 @click.command()
-@click.option("--preset", type=click.Choice(list(EDGE)), default="small", show_default=True)
+@click.option("--preset", type=click.Choice(Translation.presets), default="small", show_default=True)
 @click.option("--patients", default=6, show_default=True)
 @click.option("--records", default=4, show_default=True, help="Slices of each patient in a step.")
 @click.option("--turns", default=7, show_default=True)

@@ -40,6 +40,23 @@ def group_norm(channels: int, least: int = 8) -> nn.GroupNorm:
     return nn.GroupNorm(max(1, min(32, channels // least)), channels)
 
 
+class ChannelScale(nn.Module):
+    """A scale and a shift for each of the last axis' channels: batch norm as it is once training is over.
+
+    For dense layers before rectifiers: it starts as the factor that lets their first weights, which are uniform,
+    keep the variance of what they pass on (He et al., 2015).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features (..., channels) scaled and shifted."""
+        return features * self.weight + self.bias
+
+
 def downward(convolution: nn.Conv2d | nn.Conv3d, norm: CriticNorm | None) -> nn.Sequential:
     """Return one critic layer: convolution, normalised if a norm is given, and leaky rectifier."""
     layers: list[nn.Module] = [convolution]
@@ -81,6 +98,8 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
             nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)
         elif isinstance(module, nn.GroupNorm):
             nn.init.ones_(module.weight)
+        elif isinstance(module, ChannelScale):
+            nn.init.constant_(module.weight, math.sqrt(6))
 
 
 def _weight(module: nn.Module) -> Tensor:

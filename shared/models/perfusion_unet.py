@@ -5,7 +5,9 @@ transposed convolutions, rectifiers; tanh. Neither the first nor the innermost c
 the papers' code: the innermost map is of one pixel, which a norm would blot out. pix2pix takes frames as channels.
 temp-pix2pix first lets six convolutions along time alone make one map of features of them.
 
-For what stands in the place of batch norm see `shared.models.layers`; weights are as many.
+In the place of batch norm the U-Net has group norm (see `shared.models.layers`) and the trunk a scale and a shift a
+channel: a norm over a slice would make curves higher where the slice shows less brain, and their height is what
+flow and volume are read from. Weights are as many.
 """
 
 import itertools
@@ -15,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.imaging.perfusion.frames import FRAMES
-from shared.models.layers import SLOPE, group_norm
+from shared.models.layers import SLOPE, ChannelScale, group_norm
 
 _KERNEL = 4
 
@@ -73,18 +75,38 @@ class TemporalTrunk(nn.Module):
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*(_along_time(a, b) for a, b in itertools.pairwise((1, *widths))))
+        self.layers = nn.Sequential(*(AlongTime(a, b) for a, b in itertools.pairwise((1, *widths))))
         self.features = widths[-1]
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Map frames (b, 80, edge, edge) to (b, features, edge, edge)."""
-        features: Tensor = self.layers(frames[:, None])
-        return features.squeeze(2)
+        """Map frames (b, 80, edge, edge) to (b, features, edge, edge).
+
+        Outside the brain all curves are 0, and one stands for all.
+        """
+        curves = frames.movedim(1, -1)
+        seen = curves.any(dim=-1)
+        different = torch.cat([curves.new_zeros(1, FRAMES), curves[seen]])
+        features = self.layers(different[..., None])[:, 0]
+        everywhere = features[0].expand(*seen.shape, -1).clone()
+        everywhere[seen] = features[1:]
+        return torch.movedim(everywhere, -1, 1)
 
 
-def _along_time(channels_in: int, channels_out: int) -> nn.Sequential:
-    convolution = nn.Conv3d(channels_in, channels_out, (_KERNEL, 1, 1), (2, 1, 1), (1, 0, 0))
-    return nn.Sequential(convolution, group_norm(channels_out), nn.LeakyReLU(SLOPE))
+class AlongTime(nn.Module):
+    """A convolution of kernel 4 and stride 2 along time, scale and shift, leaky rectifier.
+
+    It is written as a product of weights and windows, which is two to three times faster on a CPU.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.weigh = nn.Linear(_KERNEL * channels_in, channels_out)
+        self.scale = ChannelScale(channels_out)
+
+    def forward(self, curves: Tensor) -> Tensor:
+        """Map curves (n, t, channels_in) to (n, t / 2, channels_out); a half is rounded down."""
+        windows = nn.functional.pad(curves, (0, 0, 1, 1)).unfold(1, _KERNEL, 2).flatten(2)
+        return nn.functional.leaky_relu(self.scale(self.weigh(windows)), SLOPE)
 
 
 def _halving(channels_in: int, channels_out: int) -> nn.Conv2d:

@@ -70,7 +70,7 @@ def _pairs(scan: Scan, edge: int) -> Tensor:
     brain = _brain(scan)
     maps = np.stack([to_window(role, np.where(brain, scan.volumes[role], 0)) for role in MAPS], axis=3)
     pairs = torch.cat([_frames(scan, brain, edge), _to_slices(maps, edge, around=-1.0)], dim=1)
-    return pairs[brain.any(axis=(0, 1))]
+    return pairs[torch.from_numpy(brain.any(axis=(0, 1)))]
 
 
 def _brain(scan: Scan) -> NDArray[np.bool_]:
@@ -91,7 +91,7 @@ def _to_slices(volumes: Volume, edge: int, around: float = 0.0) -> Tensor:
     """Return slices (k, c, edge, edge) of c volumes (i, j, k, c)."""
     i, j, k, c = volumes.shape
     slices = to_slices(volumes.reshape(i, j, k * c), edge, around=around)
-    return torch.from_numpy(slices).unflatten(0, (k, c))
+    return torch.from_numpy(slices.reshape(k, c, edge, edge))
 
 
 def _to_volumes(slices: Tensor, shape: tuple[int, int, int]) -> Volume:

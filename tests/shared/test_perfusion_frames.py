@@ -21,7 +21,7 @@ TIMING = Timing(1.5, 0.03)
 def series(timing: Timing = TIMING, frames: int = 80, arrival_s: float = 20.0, dose: float = 6.0) -> Volume:
     """Return four voxels of brain (of 2 x 3 x 1) with flows from 20 to 80 ml/100 g/min; the rest is noise-like."""
     bolus = Bolus(arrival_s=arrival_s, peak=dose)
-    times = timing.repetition_s * np.arange(frames)
+    times = timing.repetition_s * np.arange(frames, dtype=np.float64)
     agent = tissue_concentration(bolus, times, cbf=FLOWS, cbv=FLOWS / 12, delay_s=[0, 1, 2, 3])
     voxels = np.full((2, 3, 1, frames), 7.0, np.float32)
     voxels[BRAIN] = to_signal(agent, 900.0, timing.echo_s, TISSUE_RELAXIVITY)
@@ -34,9 +34,9 @@ def seen(voxels: Volume, timing: Timing = TIMING) -> NDArray[np.float32]:
 
 
 def test_curves_on_straight_lines_zero_before_and_the_last_frames_mean_after() -> None:
-    times, curve = np.arange(6) * 2.0, np.array([1.0, 3.0, 5.0, 7.0, 9.0, 11.0])
+    times, curve = 2 * np.arange(6, dtype=np.float64), np.array([1.0, 3.0, 5.0, 7.0, 9.0, 11.0])
     wanted = np.array([-4.0, -0.1, 0.0, 1.0, 2.5, 10.0, 10.1, 99.0])
-    np.testing.assert_allclose(curve @ resampling(times, wanted), [0, 0, 1, 2, 3.5, 11, 7, 7])
+    np.testing.assert_allclose(curve @ resampling(times, wanted), np.array([0, 0, 1, 2, 3.5, 11, 7, 7]))
 
 
 @given(
@@ -45,7 +45,8 @@ def test_curves_on_straight_lines_zero_before_and_the_last_frames_mean_after() -
     st.floats(-50, 50),
 )
 def test_every_frame_from_the_first_on_is_a_mean_of_frames(step: float, frames: int, start: float) -> None:
-    times, wanted = step * np.arange(frames), start + STEP_S * np.arange(FRAMES)
+    times = step * np.arange(frames, dtype=np.float64)
+    wanted = start + STEP_S * np.arange(FRAMES, dtype=np.float64)
     weights = resampling(times, wanted)
     assert weights.min() >= 0
     np.testing.assert_allclose(weights.sum(axis=0), wanted >= 0, atol=1e-12)

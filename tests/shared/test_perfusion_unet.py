@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from shared.imaging.perfusion.frames import FRAMES
 from shared.models.layers import build
 from shared.models.patch_discriminator import PatchDiscriminator
-from shared.models.perfusion_unet import PAPER, PUBLISHED, SMALL, PerfusionUnet, TemporalTrunk
+from shared.models.perfusion_unet import PAPER, PUBLISHED, SMALL, AlongTime, PerfusionUnet, TemporalTrunk
 from shared.privacy.layers import refuse_leaky_modules
 
 TINY_UNET, TINY_TRUNK = (8, 8, 8, 8, 8, 8), (4, 4, 4, 4, 8, 8)
@@ -60,25 +60,33 @@ def test_the_discriminator_scores_patches() -> None:
 
 def test_the_trunk_leaves_one_point_in_time() -> None:
     trunk = build(lambda: TemporalTrunk(SMALL.trunk), rng())
-    sizes = []
-    features = frames(1)[:, None]
+    times, curves = [], torch.randn((3, FRAMES, 1), generator=rng())
     for layer in trunk.layers:
-        features = layer(features)
-        sizes.append(features.shape[2])
-    assert sizes == [40, 20, 10, 5, 2, 1]
+        curves = layer(curves)
+        times.append(curves.shape[1])
+    assert times == [40, 20, 10, 5, 2, 1]
     assert trunk(frames(1)).shape == (1, trunk.features, 64, 64)
 
 
-def test_the_trunk_reads_a_pixels_own_curve_alone() -> None:
-    """But for norms, which see the slice as a whole."""
+def test_a_layer_along_time_is_a_convolution_of_kernel_4_1_1() -> None:
+    layer, slices = build(lambda: AlongTime(3, 5), rng()), torch.randn((2, 3, 10, 4, 4), generator=rng())
+    kernel = layer.weigh.weight.reshape(5, 3, 4, 1, 1)
+    convolved = nn.functional.conv3d(slices, kernel, layer.weigh.bias, (2, 1, 1), (1, 0, 0))
+    expected = nn.functional.leaky_relu(6**0.5 * convolved, 0.2)
+    found = layer(slices.movedim((2, 1), (3, 4)).reshape(-1, 10, 3))
+    torch.testing.assert_close(found.reshape(2, 4, 4, 5, 5).movedim((3, 4), (2, 1)), expected)
+
+
+def test_the_trunk_reads_a_pixels_own_curve_alone_and_knows_how_high_it_is() -> None:
     trunk = build(lambda: TemporalTrunk(TINY_TRUNK), rng())
-    for layer in trunk.layers:
-        assert isinstance(layer, nn.Sequential)
-        layer[1] = nn.Identity()
-    one, other = frames(1), frames(1)
-    other[0, :, 5, 7] += 1
-    changed = (trunk(one) != trunk(other)).any(dim=1)[0].nonzero()
-    assert changed.tolist() == [[5, 7]]
+    one = frames(1)
+    one[0, :, :30] = 0  # outside the brain
+    other = one.clone()
+    other[0, :, 50, 7] *= 2
+    before, after = trunk(one), trunk(other)
+    assert (before != after).any(dim=1)[0].nonzero().tolist() == [[50, 7]]
+    assert bool((before[0, :, :30] == before[0, :, :1, :1]).all())
+    assert bool((before[0, :, 31] != before[0, :, 0]).any())
 
 
 @pytest.mark.parametrize("kind", ["pix2pix", "temp-pix2pix"])

@@ -38,8 +38,9 @@ def frames_of(series: Volume, brain: NDArray[np.bool_], timing: Timing) -> Volum
     baseline = find_baseline(mean)
     curve = relaxation(mean[None], baseline, timing.echo_s)[0]
     onset = Artery(curve, timing.repetition_s).onset_s
-    times = timing.repetition_s * np.arange(baseline.first, len(mean))
-    weights = resampling(times, onset - BEFORE_S + STEP_S * np.arange(FRAMES)) / curve.max()
+    times = timing.repetition_s * np.arange(baseline.first, len(mean), dtype=np.float64)
+    wanted = onset - BEFORE_S + STEP_S * np.arange(FRAMES, dtype=np.float64)
+    weights = resampling(times, wanted) / curve.max()
     rate = relaxation(signal, baseline, timing.echo_s)[:, baseline.first :]
     frames = np.zeros((*brain.shape, FRAMES), dtype=np.float32)
     frames[brain] = np.clip(rate @ weights.astype(np.float32), *BOUNDS)

@@ -20,7 +20,8 @@ TOPS: Mapping[Role, float] = MappingProxyType(
 
 def to_window(role: Role, values: Volume) -> Volume:
     """Return values of a map as a network has them, in [-1, 1]; what is outside the window is clipped."""
-    return np.clip(values * np.float32(2 / TOPS[role]) - np.float32(1), -1, 1)
+    scaled: Volume = np.clip(values * np.float32(2 / TOPS[role]) - np.float32(1), -1, 1)
+    return scaled
 
 
 def from_window(role: Role, values: Volume) -> Volume:
