@@ -12,6 +12,7 @@ NEXT = {  # the recipe a cohort of this kind is for
     "tof": "vessels-2d",
     "lesions": "lesions-3d",
     "dwi": "stroke-dwi",
+    "dsc": "perfusion-2d",
 }
 SHAPES = {"tof": (128, 128, 64), "lesions": (91, 109, 91), "dwi": (128, 128, 32), "dsc": (128, 128, 21)}
 
@@ -73,14 +74,10 @@ def phantoms(
     plan = Plan(kind, sites, patients, seed, shape or SHAPES[kind], first, frames=frames)
     folders = _write(plan, out, jobs or os.cpu_count() or 1)
     click.echo(f"{_count(sites, 'hospital')}, {_count(patients, 'patient')} each: {folders[0]} to {folders[-1]}")
-    click.echo(f"Next: willis {_next(kind, folders[0], out, seed)}")
-
-
-def _next(kind: str, hospital: Path, out: Path, seed: int) -> str:
-    """Return the command that makes something of the cohorts below `out`."""
-    if kind in NEXT:
-        return f"simulate RUN --recipe {NEXT[kind]} --cohorts {out} --epsilon 8 --delta 1e-5 --seed {seed}"
-    return f"perfusion {min(hospital.rglob('*_dsc.nii.gz'))} MAPS"
+    then = f"--recipe {NEXT[kind]} --cohorts {out} --epsilon 8 --delta 1e-5 --seed {seed}"
+    click.echo(f"Next: willis simulate RUN {then}")
+    if kind == "dsc":
+        click.echo(f"  or: willis perfusion {min(folders[0].rglob('*_dsc.nii.gz'))} MAPS")
 
 
 def _count(number: int, noun: str) -> str:

@@ -162,6 +162,7 @@ def _against_truth(found: Found, site: str, name: str, title: str) -> Table:
         f"{len(patients)} test patients, of tissue where the truth has flow; mean ± SD over patients. Below zero "
         "is nearer to the truth than the constant, or than the teacher.",
         "A network that learnt from patients' maps is not private, whatever it draws, unless its row says so.",
+        "Deconvolution's CBF and CBV are put to scale by each patient's true median, which in life nobody has.",
         "Research use only; not for diagnosis.",
     )
     return Table(name, title, columns, tuple(lines), notes)

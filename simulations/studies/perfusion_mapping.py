@@ -19,7 +19,7 @@ from shared.canonical import Json
 from shared.errors import CohortError
 from shared.evaluation.map_quality import Hypoperfusion, constants, hypoperfusion, map_quality
 from shared.imaging.perfusion.maps import UNITS
-from shared.imaging.perfusion.pipeline import Choices, Given, study_series
+from shared.imaging.perfusion.pipeline import Choices
 from shared.imaging.perfusion.windows import TOPS
 from shared.imaging.scan import Role, Scan, Volume
 from shared.recipes.perfusion_2d import Perfusion
@@ -27,6 +27,7 @@ from shared.recipes.perfusion_records import ROLES, draw_maps
 from shared.recipes.wasserstein import SMOOTHED
 from simulations.evaluation.cohorts import Patient, find_patients
 from simulations.studies.cells import Cell
+from simulations.studies.perfusion_teaching import deconvolved, tissue
 from simulations.studies.runs import FOLDER, Training
 
 MAPPED = "mapped"  # folder of slices to look at
@@ -109,16 +110,10 @@ def _maker(out: Path, asked: Mapping) -> Callable[[Scan], Maps]:
         return lambda scan: {role: np.full(scan.shape, values[role], np.float32) for role in MAPS}
     if asked.way is Way.CLASSICAL:
         choices = Choices(smoothing_px=asked.smoothing_px)
-        return lambda scan: _classical(scan, choices)
+        return lambda scan: deconvolved(scan, choices)
     recipe, model, _ = load_model(RunFolder(out / FOLDER / asked.run / "run"))
     assert isinstance(recipe, Perfusion)
     return lambda scan: draw_maps(model[SMOOTHED].eval(), scan, recipe.edge, recipe.maps)
-
-
-def _classical(scan: Scan, choices: Choices) -> Maps:
-    assert scan.timing is not None
-    given = Given(brain=scan.volumes[Role.BRAIN] > 0)
-    return study_series(scan.volumes[Role.DSC], scan.timing, choices, given).maps
 
 
 def _made(make: Callable[[Scan], Maps], scan: Scan) -> Maps | None:
@@ -128,20 +123,13 @@ def _made(make: Callable[[Scan], Maps], scan: Scan) -> Maps | None:
         return None
 
 
-def _tissue(scan: Scan) -> NDArray[np.bool_]:
-    """Return where the true maps say something: fluid has no perfusion."""
-    return (scan.volumes[Role.BRAIN] > 0) & (scan.volumes[Role.CBF] > 0)
-
-
 def _medians(patients: list[Patient]) -> dict[Role, float]:
     scans = [scan for patient in patients for scan in patient.scans()]
-    return constants(
-        {role: np.concatenate([scan.volumes[role][_tissue(scan)] for scan in scans]) for role in MAPS}
-    )
+    return constants({role: np.concatenate([scan.volumes[role][tissue(scan)] for scan in scans]) for role in MAPS})
 
 
 def _compare(maps: Maps, scan: Scan) -> dict[str, dict[str, float]]:
-    inside = _tissue(scan)
+    inside = tissue(scan)
     qualities = {
         role.value: map_quality(maps[role], scan.volumes[role], inside, (0.0, TOPS[role])).as_json()
         for role in MAPS
@@ -167,7 +155,7 @@ def _mean(sessions: list[dict[str, dict[str, float]]]) -> Json:
 
 def _slice(maps: Maps, scan: Scan) -> NDArray[np.float16]:
     """Return maps (5, i, j) of the slice with most late tissue, else most tissue; 0 where a map is missing."""
-    inside = _tissue(scan)
+    inside = tissue(scan)
     late = inside & (scan.volumes[Role.TMAX] > 6)
     k = int((late if late.any() else inside).sum(axis=(0, 1)).argmax())
     nothing = np.zeros(scan.shape, np.float32)

@@ -1,13 +1,16 @@
 """Cohorts whose maps are a teacher's, as a cell: block-circulant deconvolution in place of a phantom's truth.
 
-A network trained on them repeats Kossen et al. (2023), whose maps came from a clinical tool. Patients in whom the
-teacher finds no artery or no bolus are left out, as a clinic would leave them out.
+A network trained on them repeats Kossen et al. (2023), whose maps came from a clinical tool. CBF and CBV are put to
+scale by the truth's median, which a clinic does not have: by how much they are off without calibration says nothing
+of the method. Patients in whom the teacher finds no artery or no bolus are left out, as a clinic would.
 """
 
 import csv
 import shutil
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from client.cohort import COLUMNS, TABLE, Cohort, find_cohort
@@ -15,8 +18,8 @@ from shared.canonical import Json
 from shared.errors import CohortError
 from shared.imaging import nifti
 from shared.imaging.perfusion.maps import UNITS
-from shared.imaging.perfusion.pipeline import Given, study_series
-from shared.imaging.scan import Role
+from shared.imaging.perfusion.pipeline import Choices, Given, study_series
+from shared.imaging.scan import Role, Scan, Volume
 from shared.recipes.perfusion_records import ROLES
 from simulations.federation import find_sites
 from simulations.studies.cells import Cell
@@ -49,6 +52,25 @@ def teach(out: Path, cell: Cell) -> Json:
     return {"failed": failed}
 
 
+def deconvolved(scan: Scan, choices: Choices) -> dict[Role, Volume]:
+    """Return a teacher's maps of a phantom, CBF and CBV to the scale of its truth.
+
+    Raises:
+        CohortError: no artery or no bolus is found.
+    """
+    assert scan.timing is not None
+    given = Given(brain=scan.volumes[Role.BRAIN] > 0)
+    maps = study_series(scan.volumes[Role.DSC], scan.timing, choices, given).maps
+    inside = tissue(scan)
+    scale = np.median(scan.volumes[Role.CBF][inside]) / max(float(np.median(maps[Role.CBF][inside])), 1e-9)
+    return maps | {role: maps[role] * np.float32(scale) for role in (Role.CBF, Role.CBV)}
+
+
+def tissue(scan: Scan) -> NDArray[np.bool_]:
+    """Return where a phantom's maps say something: fluid has no perfusion."""
+    return (scan.volumes[Role.BRAIN] > 0) & (scan.volumes[Role.CBF] > 0)
+
+
 def _teach_site(cohort: Cohort, into: Path) -> dict[str, Json]:
     into.mkdir(parents=True)
     failed: dict[str, Json] = {}
@@ -75,9 +97,8 @@ def _maps(cohort: Cohort, patient: str, number: int, into: Path) -> dict[Role, P
         CohortError: no artery or no bolus is found.
     """
     scan = cohort.scans(patient)[number - 1]
-    assert scan.timing is not None
-    made = study_series(scan.volumes[Role.DSC], scan.timing, given=Given(brain=scan.volumes[Role.BRAIN] > 0))
+    maps = deconvolved(scan, Choices())
     files = {role: into / f"{patient}_{number}_{role.value}.nii.gz" for role in UNITS}
     for role, path in files.items():
-        nifti.write(path, made.maps[role], scan.affine, "teacher's map of a phantom")
+        nifti.write(path, maps[role], scan.affine, "teacher's map of a phantom")
     return files
