@@ -1,8 +1,8 @@
 """Cohorts whose maps are a teacher's, as a cell: block-circulant deconvolution in place of a phantom's truth.
 
-A network trained on them repeats Kossen et al. (2023), whose maps came from a clinical tool. CBF and CBV are put to
-scale by the truth's median, which a clinic does not have: by how much they are off without calibration says nothing
-of the method. Patients in whom the teacher finds no artery or no bolus are left out, as a clinic would.
+A network trained on them repeats Kossen et al. (2023), whose maps came from a clinical tool. CBF and CBV are put
+to scale by the truth's median, which a clinic does not have: by how much they are off without calibration says
+nothing of the method. Patients in whom no artery or no bolus is found are left out, as a clinic would.
 """
 
 import csv

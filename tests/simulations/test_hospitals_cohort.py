@@ -165,7 +165,7 @@ def test_the_command_writes_as_many_frames_as_are_asked_for(tmp_path: Path) -> N
     result = CliRunner().invoke(phantoms, args, catch_exceptions=False)
     (series,) = (tmp_path / "out").rglob("*_dsc.nii.gz")
     assert nib.load(series).shape == (24, 24, 8, 30)
-    assert f"Next: willis perfusion {series} MAPS" in result.stdout.replace("\n", "")
+    assert f"or: willis perfusion {series} MAPS" in result.stdout.replace("\n", "")
 
 
 def test_the_command_is_imported_without_anything_heavy() -> None:
