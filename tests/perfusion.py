@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.imaging.scan import Role, Timing
+from shared.imaging.scan import Timing
 from shared.phantoms.bolus import Bolus, Residue, rician, tissue_concentration, to_signal
 
 Labels = NDArray[np.int_]  # (i, j, k)
@@ -31,7 +31,7 @@ class Head:
 
     @property
     def times(self) -> NDArray[np.float64]:
-        return self.timing.repetition_s * np.arange(self.frames)
+        return self.timing.repetition_s * np.arange(self.frames, dtype=np.float64)
 
     def series(self) -> NDArray[np.float32]:
         """Return the signal (i, j, k, t)."""
@@ -64,10 +64,3 @@ def labels_of(shape: tuple[int, int, int] = (24, 24, 4)) -> Labels:
     labels[6:8, 7:10] = ARTERY
     labels[15, 4:6] = VEIN
     return labels
-
-
-def truth(role: Role) -> NDArray[np.float64]:
-    """Return CBF, CBV or MTT (i, j, k) of tissue, 0 elsewhere."""
-    values = {label: {Role.CBF: f, Role.CBV: v, Role.MTT: 60 * v / f} for label, (f, v, _) in FLOWS.items()}
-    labels = labels_of()
-    return np.sum([(labels == label) * known[role] for label, known in values.items()], axis=0)

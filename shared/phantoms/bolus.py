@@ -22,6 +22,7 @@ from scipy.stats import gamma as gamma_distribution
 from shared.imaging.perfusion.blood import BLOOD, Blood
 
 Curve = NDArray[np.float64]  # (..., t)
+Numbers = NDArray[np.floating]  # what is given, in any precision
 Spectrum = NDArray[np.complex128]  # (..., f)
 
 TISSUE_RELAXIVITY = 95.0  # 1/s/mM: capillaries spoil the field far beyond themselves
@@ -58,7 +59,7 @@ class Bolus:
     recirculation_s: float = 10.0  # how much later it comes, twice as broad
     tail: float = 0.03  # level that stays in the blood, of the peak
 
-    def __call__(self, times: Curve) -> Curve:
+    def __call__(self, times: Numbers) -> Curve:
         """Return the concentration in mM at times in seconds."""
         first = gamma_distribution(self.shape + 1, loc=self.arrival_s, scale=self.width_s)
         late = self.arrival_s + self.recirculation_s
@@ -87,7 +88,7 @@ def residue(kind: Residue, times: ArrayLike, mtt: ArrayLike) -> Curve:
 
 def tissue_concentration(
     bolus: Bolus,
-    times: Curve,
+    times: Numbers,
     *,
     cbf: ArrayLike,
     cbv: ArrayLike,
@@ -126,7 +127,7 @@ def tissue_concentration(
     return out
 
 
-def residue_spectrum(kind: Residue, omega: Curve, mtt: Curve) -> Spectrum:
+def residue_spectrum(kind: Residue, omega: Numbers, mtt: Numbers) -> Spectrum:
     """Return the transform of R(t), (1 - transform of h) / iω, at angular frequencies in rad/s; MTT at 0."""
     s = 1j * np.where(omega == 0, 1.0, omega)  # 0 is put right below
     match kind:
@@ -142,7 +143,7 @@ def residue_spectrum(kind: Residue, omega: Curve, mtt: Curve) -> Spectrum:
     return spectrum
 
 
-def to_signal(concentration: Curve, baseline: ArrayLike, echo_s: float, relaxivity: float) -> Curve:
+def to_signal(concentration: Numbers, baseline: ArrayLike, echo_s: float, relaxivity: float) -> Curve:
     """Return the signal S0 · exp(-TE · ΔR2*) of a gradient echo at `echo_s`, ΔR2* = relaxivity · C (1/s/mM).
 
     `baseline` is S0, in arbitrary units, without the axis of time. The relaxivities above make grey matter lose
@@ -153,7 +154,7 @@ def to_signal(concentration: Curve, baseline: ArrayLike, echo_s: float, relaxivi
     return signal
 
 
-def rician(signal: Curve, sigma: ArrayLike, rng: np.random.Generator) -> Curve:
+def rician(signal: Numbers, sigma: ArrayLike, rng: np.random.Generator) -> Curve:
     """Return the magnitude of the signal with complex Gaussian noise of deviation `sigma` (Gudbjartsson, 1995)."""
     real, imaginary = rng.standard_normal((2, *signal.shape))
     magnitude: Curve = np.hypot(signal + sigma * real, sigma * imaginary)

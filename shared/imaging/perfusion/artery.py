@@ -18,7 +18,7 @@ Voxel = tuple[int, int, int]
 VOXELS = 8  # whose mean the input is
 _POOL = 0.01  # of the brain's voxels: the tallest, of which most are vessels
 _LEAST_POOL = 4 * VOXELS
-_SHORTLIST = 3 * VOXELS  # best of the pool; those that differ most from the others are dropped
+_SHORTLIST = 2 * VOXELS  # best of the pool; those that differ most from the others are dropped
 _TALLER, _NARROWER = 1.5, 0.9  # an artery's curve, beside the brain's mean
 _LEAD = 1  # frames that an artery's curve rises before the brain's mean at least
 _FLOOR = 0.05  # of its baseline: a signal below has been swallowed whole
@@ -60,7 +60,7 @@ def find_artery(rate: Rate, clear: NDArray[np.bool_]) -> Index:
     """Return the rows of the brain's curves (n, t) of ΔR2* whose mean is the arterial input function.
 
     Candidates are not saturated (`clear`) and rise a frame before the brain as a whole, as no vein does; of these,
-    the tallest. They are ranked by height, rise, width and roughness, each counting alike, and those of the best that
+    the tallest. They are ranked by height, rise, width and roughness, each counting alike. Of the best, those that
     agree least with the others are dropped.
 
     Raises:
@@ -94,11 +94,11 @@ def find_vein(rate: Rate, clear: NDArray[np.bool_]) -> Index:
     return tall[np.argsort(-rate[tall].sum(axis=1), kind="stable")[:VOXELS]]
 
 
-def given_artery(voxels: Sequence[Voxel], brain: NDArray[np.bool_], clear: NDArray[np.bool_]) -> Index:
+def given_artery(voxels: Sequence[Voxel], brain: NDArray[np.bool_], rate: Rate, clear: NDArray[np.bool_]) -> Index:
     """Return the rows of a person's voxels (i, j, k) among the brain's, which are in array order.
 
     Raises:
-        UsageError: a voxel is outside the image or the brain, or all are saturated.
+        UsageError: a voxel is outside the image or the brain, all are saturated, or they get less than the brain.
     """
     row = np.cumsum(brain).reshape(brain.shape) - 1
     for voxel in voxels:
@@ -109,6 +109,9 @@ def given_artery(voxels: Sequence[Voxel], brain: NDArray[np.bool_], clear: NDArr
     rows = np.array([row[voxel] for voxel in voxels])
     if not clear[rows].any():
         raise UsageError("the signal of every AIF voxel falls to the noise; give voxels of a smaller artery")
+    given, mean = (Vessels.of(curves.mean(axis=0, keepdims=True)) for curves in (rate[rows], rate))
+    if given.height < mean.height:
+        raise UsageError("the AIF voxels get less tracer than the brain's mean; give voxels of an artery")
     return rows
 
 

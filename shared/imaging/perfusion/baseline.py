@@ -38,22 +38,20 @@ def find_baseline(mean: NDArray[np.float64], skip: int | None = None) -> Baselin
         CohortError: no bolus, or fewer than `MIN_FRAMES` frames before it.
     """
     first = 1 if skip is None else skip
+    if first + MIN_FRAMES >= len(mean):
+        raise CohortError(f"no frames are left of {len(mean)} when {first} are skipped; skip fewer")
     end = first + _knee(mean[first:])
-    level = float(np.median(mean[(first + end) // 2 : end]))
+    level = float(np.median(mean[(first + end) // 2 : end + 1]))
+    least = float(mean[end:].min())
+    if level - least < _SEEN * level or mean[-1] - least < _RECOVERY * (level - least):
+        msg = f"no bolus: the brain's signal falls by {100 * (1 - least / level):.1f} % and does not come back"
+        raise CohortError(f"{msg}; is this the perfusion series, whole and in order?")
     while skip is None and first < end and abs(mean[first] / level - 1) > _STEADY:
         first += 1
     if end - first < MIN_FRAMES:
         msg = f"{end - first} steady frames before the bolus, which comes at frame {end}; {MIN_FRAMES} are needed"
         raise CohortError(f"{msg}: give the whole series, or the number of frames to skip if it was cut already")
-    level = float(mean[first:end].mean())
-    fall, recovered = 1 - mean[end:].min() / level, mean[-1] - mean[end:].min()
-    noise = np.abs(np.diff(mean[first:end])).mean() / level
-    if fall < max(_SEEN, 5 * noise) or recovered < _RECOVERY * fall * level:
-        msg = (
-            f"no bolus: the brain's signal falls by {100 * max(fall, 0):.1f} % and does not come back as after one"
-        )
-        raise CohortError(f"{msg}; is this the perfusion series, whole and in order?")
-    return Baseline(first, end, float(fall))
+    return Baseline(first, end, 1 - least / float(mean[first:end].mean()))
 
 
 def _knee(mean: NDArray[np.float64]) -> int:

@@ -20,7 +20,7 @@ def brain_mask(image: Volume) -> NDArray[np.bool_]:
     Raises:
         CohortError: no piece is of a brain's size.
     """
-    bright = image > _threshold(image)
+    bright = image > (_threshold(image) if image.any() else 0)
     pieces, count = ndimage.label(ndimage.binary_opening(bright, _CROSS))
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     if not count or sizes.max() < _LEAST * image.size:

@@ -91,8 +91,12 @@ class Deconvolution:
 
 
 def oscillation(residues: Curves) -> Curves:
-    """Return the oscillation index (n,) of residues (n, l), mean |2nd difference| / maximum (Wu et al., 2003)."""
-    bends = np.abs(np.diff(residues, 2, axis=1)).sum(axis=1)
+    """Return the oscillation index (n,) of residues (n, l), mean |2nd difference| / maximum (Wu et al., 2003).
+
+    Differences are taken all around the circle. Left open between its last and first point, the index would miss
+    the jump of a residue without delay, and see that of a late one: flow would depend on delay after all.
+    """
+    bends = np.abs(np.diff(residues, 2, axis=1, append=residues[:, :2])).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         index: Curves = bends / (residues.shape[1] * residues.max(axis=1))
     return index

@@ -1,14 +1,15 @@
 """A series file in, a folder of maps out."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import UsageError
+from shared.errors import CohortError, UsageError
 from shared.files import new_folder
 from shared.imaging import nifti
 from shared.imaging.perfusion.artery import Voxel
@@ -19,7 +20,7 @@ from shared.imaging.perfusion.mismatch import Mismatch, mismatch
 from shared.imaging.perfusion.picture import picture
 from shared.imaging.perfusion.pipeline import Choices, Given, Study, study_series
 from shared.imaging.perfusion.sidecar import DISCLAIMER, describe
-from shared.imaging.scan import Role
+from shared.imaging.scan import Role, Timing
 from shared.imaging.series import read_frames, timing_of
 
 SIDECAR, PICTURE = "perfusion.json", "report.png"
@@ -61,25 +62,38 @@ def make_maps(request: Request, out: Path, progress: Callable[[int, int], None])
     with new_folder(out) as partial:
         voxels, affine, header_s = read_frames(request.series)
         timing, notes = timing_of(request.series, header_s, request.repetition_s, request.echo_s)
-        masks = {
-            name: None if path is None else _mask(path, voxels.shape[:3], affine)
-            for name, path in {"brain": request.brain, "core": request.core, "white": request.white_matter}.items()
-        }
-        given = Given(masks["brain"], request.artery, masks["white"])
-        study = study_series(voxels, timing, request.choices, given, progress)
+        brain, core, white = (
+            None if path is None else _mask(path, voxels.shape[:3], affine)
+            for path in (request.brain, request.core, request.white_matter)
+        )
+        with _naming(request.series):
+            study = study_series(voxels, timing, request.choices, Given(brain, request.artery, white), progress)
         voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
-        read_out = mismatch(study.maps[Role.TMAX], study.tissue, voxel_ml, masks["core"])
-        notes += _notes(study, request.choices, voxel_ml)
-        for role, volume in {**study.maps, Role.BRAIN: study.brain.astype(np.float32)}.items():
-            unit = UNITS.get(role, "1 in the brain")
-            name = "brain" if role is Role.BRAIN else role.value
-            nifti.write(partial / f"{name}.nii.gz", volume, affine, f"{DISCLAIMER} {name}, {unit}")
-        told = describe(study, request.choices, timing, read_out, notes) | {"series": request.series.name}
-        (partial / SIDECAR).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        image = voxels[..., 1:].mean(axis=3)
-        page = picture(study, image, affine, request.choices, read_out, request.palette)
-        (partial / PICTURE).write_bytes(page)
-    return Made(study, read_out, notes)
+        read_out = mismatch(study.maps[Role.TMAX], study.tissue, voxel_ml, core)
+        made = Made(study, read_out, notes + _notes(study, request.choices, voxel_ml))
+        _write(partial, made, request, timing, affine)
+    return made
+
+
+def _write(folder: Path, made: Made, request: Request, timing: Timing, affine: NDArray[np.float64]) -> None:
+    """Write maps, brain, sidecar and picture."""
+    study, choices = made.study, request.choices
+    for role, volume in study.maps.items():
+        nifti.write(folder / f"{role.value}.nii.gz", volume, affine, f"{DISCLAIMER} {role.value}, {UNITS[role]}")
+    brain = study.brain.astype(np.float32)
+    nifti.write(folder / "brain.nii.gz", brain, affine, f"{DISCLAIMER} 1 inside the brain")
+    told = describe(study, choices, timing, made.read_out, made.notes) | {"series": request.series.name}
+    (folder / SIDECAR).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / PICTURE).write_bytes(picture(study, affine, choices, made.read_out, request.palette))
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say of which file an error speaks."""
+    try:
+        yield
+    except (UsageError, CohortError) as err:
+        raise type(err)(f"{path}: {err}") from err
 
 
 def _mask(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64]) -> NDArray[np.bool_]:

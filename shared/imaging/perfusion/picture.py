@@ -1,12 +1,15 @@
 """The page a person looks at: where the input was taken, its curve, and all five maps in fixed windows."""
 
 import io
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from shared.evaluation.colours import colours
 from shared.imaging.orientation import to_ras
@@ -27,58 +30,53 @@ WINDOWS = {
 RELATIVE = 3.0  # window of CBF and CBV without calibration, of the brain's median
 COLOURS = {"rainbow": "jet", "uniform": "viridis"}
 
-_SHOWN = 7  # slices
+_SLICES = 7
 _MARK = "#ff2fb9"
 
 
 def picture(
-    study: Study,
-    image: Volume,
-    affine: NDArray[np.float64],
-    choices: Choices,
-    read_out: Mismatch,
-    palette: str = "rainbow",
+    study: Study, affine: NDArray[np.float64], choices: Choices, read_out: Mismatch, palette: str = "rainbow"
 ) -> bytes:
     """Return a PNG of a study; axial slices, the patient's right on the picture's left.
 
     Args:
         study: what was found.
-        image: mean of the series (i, j, k), to show where the arterial voxels are.
         affine: of all volumes (4, 4).
         choices: what was chosen.
         read_out: volumes of late tissue.
         palette: one of `COLOURS`.
     """
     brain = to_ras(study.brain, affine) > 0
-    slices = _slices(brain)
-    figure = Figure(figsize=(2.5 + 1.4 * max(len(slices), 5), 11.5), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 2.6))[:, 0]
+    shown = _shown(brain)
+    figure = Figure(figsize=(11.0, 3.0 + len(UNITS) * 9.5 / shown.ratio), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.6, len(UNITS) * 9.5 / shown.ratio))[
+        :, 0
+    ]
     places, curve, words = upper.subplots(1, 3, width_ratios=(1, 1.6, 1.1))
-    _show_places(places, study, image, affine)
+    _show_places(places, study, affine)
     _show_curve(curve, study)
     words.axis("off")
     words.text(0, 1, _words(study, choices, read_out), va="top", fontsize=8.5, linespacing=1.45)
-    rows = lower.subplots(len(UNITS), len(slices), squeeze=False)
-    for row, role in zip(rows, UNITS, strict=True):
-        _show_map(row, role, to_ras(study.maps[role], affine), brain, slices, choices, palette)
+    for ax, role in zip(lower.subplots(len(UNITS), 1), UNITS, strict=True):
+        _show_map(ax, role, to_ras(study.maps[role], affine), brain, shown, choices, COLOURS[palette])
     figure.suptitle(f"{DISCLAIMER}  Red, or bright, is high on every map: good on CBF, bad on Tmax.", fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None, "Description": DISCLAIMER})
     return buffer.getvalue()
 
 
-def _show_places(ax: Axes, study: Study, image: Volume, affine: NDArray[np.float64]) -> None:
-    """Show the slice that holds most arterial voxels, and all of them on it."""
-    marks = np.zeros(image.shape, np.float32)
+def _show_places(ax: Axes, study: Study, affine: NDArray[np.float64]) -> None:
+    """Show the slice that holds most arterial voxels, and those of other slices paler."""
+    marks = np.zeros(study.image.shape, np.float32)
     for voxel in study.voxels:
         marks[voxel] += 1
-    marks, upright = to_ras(marks, affine), to_ras(image, affine)
+    marks, upright = to_ras(marks, affine), to_ras(study.image, affine)
     k = int(marks.sum(axis=(0, 1)).argmax())
-    _plane(ax, upright[:, :, k], "gray", float(np.percentile(upright, 99.5)))
-    i, j = np.nonzero(marks.max(axis=2))
-    ax.scatter(i, j, s=14, facecolors="none", edgecolors=_MARK, linewidths=1.0)
-    within = int((marks[:, :, k] > 0).sum())
-    ax.set_title(f"input: {len(study.voxels)} voxels, {within} of them in slice {k}", fontsize=8.5)
+    _plane(ax, upright[::-1, :, k], "gray", float(np.percentile(upright, 99.5)))
+    i, j, slices = np.nonzero(marks[::-1])
+    edges = [to_rgba(_MARK, 1.0 if here else 0.4) for here in slices == k]
+    ax.scatter(i, j, s=14, facecolors="none", edgecolors=edges)
+    ax.set_title(f"input: {len(study.voxels)} voxels, {(slices == k).sum()} of them in slice {k}", fontsize=8.5)
 
 
 def _show_curve(ax: Axes, study: Study) -> None:
@@ -111,37 +109,66 @@ def _words(study: Study, choices: Choices, found: Mismatch) -> str:
 
 
 def _show_map(
-    row: NDArray[np.object_],
+    ax: Axes,
     role: Role,
     values: Volume,
     brain: NDArray[np.bool_],
-    slices: list[int],
+    shown: "_Shown",
     choices: Choices,
-    palette: str,
+    cmap: str,
 ) -> None:
     unit, top = UNITS[role], WINDOWS[role]
     name = role.value.upper() if role is not Role.TMAX else "Tmax"
     if role in (Role.CBF, Role.CBV) and choices.calibration is Calibration.NONE:
         name, unit, top = f"r{name}", "of the median", RELATIVE
         values = values / max(float(np.median(values[brain])), 1e-9)
-    for ax, k in zip(row, slices, strict=True):
-        shown = _plane(ax, np.where(brain, values, np.nan)[:, :, k], COLOURS[palette], top)
-    row[0].set_ylabel(name, fontsize=10)
-    bar = row[0].figure.colorbar(shown, ax=list(row), shrink=0.9, pad=0.01, extend="max")
+    drawn = _plane(ax, shown.side_by_side(np.where(brain, values, np.nan)), cmap, top)
+    ax.set_ylabel(name, fontsize=10)
+    bar = ax.figure.colorbar(drawn, ax=ax, pad=0.01, extend="max", aspect=12)
     bar.set_label(unit, fontsize=8)
     bar.ax.tick_params(labelsize=7)
+    if role is list(UNITS)[-1]:
+        ax.set_xticks(
+            (np.arange(len(shown.slices)) + 0.5) * shown.width - 1, [str(k) for k in shown.slices], fontsize=8
+        )
+        ax.set_xlabel("slice", fontsize=8)
 
 
 def _plane(ax: Axes, plane: NDArray[np.floating], cmap: str, top: float) -> AxesImage:
-    """Show a plane (i, j) that runs to the patient's right and front, as a radiologist looks at it: from below."""
-    shown = ax.imshow(plane.T, origin="lower", cmap=cmap, vmin=0, vmax=top, interpolation="nearest")
-    ax.invert_xaxis()
+    """Show a plane (i, j), i to the right."""
+    drawn = ax.imshow(plane.T, origin="lower", cmap=cmap, vmin=0, vmax=top, interpolation="nearest")
     ax.set(xticks=[], yticks=[])
-    return shown
+    ax.set_facecolor("black")
+    return drawn
 
 
-def _slices(brain: NDArray[np.bool_]) -> list[int]:
-    """Return at most `_SHOWN` slices, spread over those that hold a quarter of the largest's brain."""
+@dataclass(frozen=True)
+class _Shown:
+    """What part of a volume is shown: the brain's box, and some slices of it."""
+
+    box: tuple[slice, slice]
+    slices: list[int]
+
+    @property
+    def ratio(self) -> float:
+        """Width over height of the slices side by side."""
+        return float(len(self.slices) * self.width / (self.box[1].stop - self.box[1].start))
+
+    @property
+    def width(self) -> int:
+        """Voxels of one slice, and one between it and the next."""
+        return int(self.box[0].stop - self.box[0].start + 1)
+
+    def side_by_side(self, volume: Volume) -> Volume:
+        """Return a plane of the slices, each turned as a radiologist looks at it: from below."""
+        planes = [volume[self.box][::-1, :, k] for k in self.slices]
+        return np.concatenate([np.pad(plane, ((0, 1), (0, 0)), constant_values=np.nan) for plane in planes])
+
+
+def _shown(brain: NDArray[np.bool_]) -> _Shown:
+    """Return the brain's box, and slices spread over those that hold a quarter of the largest's brain."""
     areas = brain.sum(axis=(0, 1))
     held = np.flatnonzero(areas >= areas.max() / 4)
-    return sorted({int(k) for k in np.linspace(held[0], held[-1], min(_SHOWN, len(held))).round()})
+    slices = sorted({int(k) for k in np.linspace(held[0], held[-1], min(_SLICES, len(held))).round()})
+    (box,) = ndimage.find_objects(brain.any(axis=2).astype(int))
+    return _Shown(box, slices)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from shared.errors import UsageError
 from shared.imaging.perfusion.artery import Voxel, find_artery, find_vein, given_artery, saturated
 from shared.imaging.perfusion.baseline import Baseline, find_baseline
 from shared.imaging.perfusion.blood import BLOOD, Blood
@@ -51,6 +52,7 @@ class Study:
     """Maps of a patient, 0 outside the brain, and how they came about."""
 
     maps: dict[Role, Volume]
+    image: Volume  # mean of the frames after the first
     brain: Mask
     tissue: Mask  # voxels of the brain in which a bolus is seen
     leaks: Mask  # voxels in which the tracer seems to leak
@@ -63,7 +65,7 @@ class Study:
 
 
 def study_series(
-    voxels: Volume,
+    voxels: NDArray[np.floating],
     timing: Timing,
     choices: Choices | None = None,
     given: Given | None = None,
@@ -85,13 +87,16 @@ def study_series(
         UsageError: a given voxel or mask does not fit.
     """
     choices, given = choices or Choices(), given or Given()
-    brain = brain_mask(voxels[..., 1:].mean(axis=3)) if given.brain is None else given.brain
+    image = voxels[..., 1:].mean(axis=3, dtype=np.float32)
+    brain = brain_mask(image) if given.brain is None else given.brain
+    if not brain.any():
+        raise UsageError("the brain mask is empty; give one of this series, or none to have it found")
     signal = voxels[brain]
     baseline = find_baseline(signal.mean(axis=0, dtype=np.float64), choices.skip)
     noise = noise_of(signal, baseline)
     clear = ~saturated(signal, baseline, noise)
     rate = relaxation(signal, baseline, timing.echo_s)
-    rows = given_artery(given.artery, brain, clear) if given.artery else find_artery(rate, clear)
+    rows = given_artery(given.artery, brain, rate, clear) if given.artery else find_artery(rate, clear)
     artery = Artery(rate[rows].mean(axis=0, dtype=np.float64), timing.repetition_s)
     finished = _slices(voxels, brain, _Slice(choices, timing, baseline, artery), progress)
     maps = {role: finished[role].astype(np.float32) for role in UNITS}
@@ -102,6 +107,7 @@ def study_series(
         maps[role] *= np.float32(scale)
     return Study(
         maps=maps,
+        image=image,
         brain=brain,
         tissue=finished[_TISSUE].astype(bool),
         leaks=finished[_LEAKS].astype(bool),
@@ -126,7 +132,7 @@ class _Slice:
     baseline: Baseline
     artery: Artery
 
-    def __call__(self, signal: Volume, brain: Mask) -> dict[str, NDArray[np.generic]]:
+    def __call__(self, signal: NDArray[np.floating], brain: Mask) -> dict[str, NDArray[np.generic]]:
         """Return every value of the brain's voxels in a slice (i, j, t)."""
         edge = self.choices.smoothing_px
         curves = ndimage.gaussian_filter(signal, (edge, edge, 0))[brain] if edge else signal[brain]
@@ -138,7 +144,7 @@ class _Slice:
 
 
 def _slices(
-    voxels: Volume, brain: Mask, work: _Slice, progress: Callable[[int, int], None]
+    voxels: NDArray[np.floating], brain: Mask, work: _Slice, progress: Callable[[int, int], None]
 ) -> dict[str, NDArray[np.float32]]:
     """Return volumes (i, j, k) of what `work` finds in each slice."""
     out = {name: np.zeros(brain.shape, np.float32) for name in (*UNITS, _TISSUE, _LEAKS)}
