@@ -73,8 +73,14 @@ def phantoms(
     plan = Plan(kind, sites, patients, seed, shape or SHAPES[kind], first, frames=frames)
     folders = _write(plan, out, jobs or os.cpu_count() or 1)
     click.echo(f"{_count(sites, 'hospital')}, {_count(patients, 'patient')} each: {folders[0]} to {folders[-1]}")
-    then = f"--recipe {NEXT[kind]} --cohorts {out} --epsilon 8 --delta 1e-5 --seed {seed}"
-    click.echo(f"Next: willis simulate RUN {then}")
+    click.echo(f"Next: willis {_next(kind, folders[0], out, seed)}")
+
+
+def _next(kind: str, hospital: Path, out: Path, seed: int) -> str:
+    """Return the command that makes something of the cohorts below `out`."""
+    if kind in NEXT:
+        return f"simulate RUN --recipe {NEXT[kind]} --cohorts {out} --epsilon 8 --delta 1e-5 --seed {seed}"
+    return f"perfusion {min(hospital.rglob('*_dsc.nii.gz'))} MAPS"
 
 
 def _count(number: int, noun: str) -> str:

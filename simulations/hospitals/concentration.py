@@ -20,7 +20,7 @@ from simulations.hospitals.grid import Grid
 from simulations.hospitals.haemodynamics import MTT_S
 from simulations.hospitals.passage import Passage
 
-_IN_BLOOD = 12.0  # relaxivity in large vessels, 1/s/mM of their blood
+_IN_BLOOD = 16.0  # relaxivity in large vessels, 1/s/mM of their blood
 _AROUND_ARTERIES, _AROUND_VEINS = 25.0, 80.0  # and around them, of the voxel; most veins are thin and many
 _ARTERIAL, _VENOUS = 1.1, 0.75  # brightness of their blood; veins hold less oxygen
 _SEEN = 2e-3  # share of large vessels below which a voxel has none

@@ -55,9 +55,9 @@ def acquire_series(
 
 def moved(picture: Volume, pose: NDArray[np.float64], grid: Grid) -> Volume:
     """Return the picture (I, J, K) moved by `pose` (6,): millimetres, and degrees about its middle."""
-    turn = Rotation.from_euler("xyz", pose[3:], degrees=True).as_matrix()
+    back = Rotation.from_euler("xyz", pose[3:], degrees=True).as_matrix().T
     voxel = np.array(grid.voxel)
-    matrix = turn * voxel / voxel[:, None]  # from voxels of the result to voxels of the picture
+    matrix = back * voxel / voxel[:, None]  # from voxels of the result to voxels of the picture
     middle = (np.array(picture.shape) - 1) / 2
     offset = middle - matrix @ (middle + pose[:3] / voxel)
     return np.asarray(affine_transform(picture, matrix, offset, order=1, mode="nearest"), dtype=np.float32)

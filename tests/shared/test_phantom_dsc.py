@@ -16,7 +16,7 @@ MEDIUM = (48, 48, 10)
 MAPS = (Role.CBF, Role.CBV, Role.MTT, Role.TMAX, Role.TTP)
 
 
-def textbook(**changed: float) -> NDArray[np.float64]:
+def textbook(changed: dict[str, float]) -> NDArray[np.float64]:
     """Return the middle of every range, with next to no tilt, bending, noise or unevenness."""
     p = dict(zip(NAMES, np.exp((LOG_LOW + LOG_HIGH) / 2).tolist(), strict=True))
     p |= dict.fromkeys(("tilt", "shift", "warp", "aspect", "variety", "unevenness", "contrast", "shading"), 1e-3)
@@ -24,8 +24,8 @@ def textbook(**changed: float) -> NDArray[np.float64]:
     return np.array([p[name] for name in NAMES])
 
 
-def simulated(seed: int = 0, shape: tuple[int, int, int] = MEDIUM, **changed: float) -> Scan:
-    return simulate_dsc(textbook(**changed), shape, np.random.default_rng(seed))
+def simulated(changed: dict[str, float], shape: tuple[int, int, int] = SMALL, seed: int = 0) -> Scan:
+    return simulate_dsc(textbook(changed), shape, np.random.default_rng(seed))
 
 
 @settings(max_examples=8, deadline=None)
@@ -75,14 +75,14 @@ def test_draws_lie_in_their_ranges_and_the_seed_decides() -> None:
 
 def test_flow_and_transit_are_those_drawn() -> None:
     p = {"white flow": 20.0, "grey flow": 2.5, "white transit": 5.0, "deficit": 2.0, "flow left": 0.8}
-    cbf, mtt = (simulated(**p).volumes[role] for role in (Role.CBF, Role.MTT))
+    cbf, mtt = (simulated(p, MEDIUM).volumes[role] for role in (Role.CBF, Role.MTT))
     assert np.median(cbf[(cbf > 0) & (cbf < 30)]) == pytest.approx(20, rel=0.05)
     assert np.median(cbf[cbf > 40]) == pytest.approx(50, rel=0.05)
     assert np.median(mtt[(cbf > 0) & (cbf < 30)]) == pytest.approx(5, rel=0.05)
 
 
 def test_the_signal_falls_as_the_bolus_passes_and_the_first_frame_is_too_bright() -> None:
-    scan = simulated(frames=80.0, arrival=15.0, repetition=1.5, **{"first frame": 1.3})
+    scan = simulated({"frames": 80.0, "arrival": 15.0, "repetition": 1.5, "first frame": 1.3})
     assert scan.timing is not None
     curve = scan.volumes[Role.DSC][scan.volumes[Role.CBF] > 0].mean(axis=0)
     before = curve[2:10].mean()
@@ -95,7 +95,7 @@ def test_the_signal_falls_as_the_bolus_passes_and_the_first_frame_is_too_bright(
 
 def test_a_larger_dose_a_longer_echo_and_wider_vessels_take_more_signal() -> None:
     def fall(**changed: float) -> float:
-        scan = simulated(shape=SMALL, frames=60.0, repetition=1.5, arrival=15.0, **changed)
+        scan = simulated({"frames": 60.0, "repetition": 1.5, "arrival": 15.0, **changed})
         curve = scan.volumes[Role.DSC][scan.volumes[Role.BRAIN] > 0].mean(axis=0)
         return float(1 - curve.min() / curve[2:8].mean())
 
@@ -107,7 +107,7 @@ def test_a_larger_dose_a_longer_echo_and_wider_vessels_take_more_signal() -> Non
 def test_in_most_patients_blood_is_late_somewhere_and_on_one_side_only() -> None:
     late = []
     for seed in range(12):
-        scan = simulated(seed, SMALL, deficit=8.0, lateness=0.2, dispersion=0.005)
+        scan = simulated({"deficit": 8.0, "lateness": 0.2, "dispersion": 0.005}, seed=seed)
         far = scan.volumes[Role.TMAX] > 4
         left, right = far[:11].sum(), far[13:].sum()
         late.append(bool(far.any()))
@@ -116,7 +116,7 @@ def test_in_most_patients_blood_is_late_somewhere_and_on_one_side_only() -> None
 
 
 def test_the_bolus_comes_early_enough_to_be_seen_whole() -> None:
-    scan = simulated(shape=SMALL, frames=40.0, repetition=0.9, arrival=30.0)
+    scan = simulated({"frames": 40.0, "repetition": 0.9, "arrival": 30.0})
     curve = scan.volumes[Role.DSC][scan.volumes[Role.CBF] > 0].mean(axis=0)
     assert 12 < curve[1:].argmin() + 1 < 32
 

@@ -82,33 +82,15 @@ def test_the_sidecar_is_believed_before_the_header(tmp_path: Path) -> None:
 )
 def test_a_header_that_is_not_plausible_says_nothing(step: float, unit: str | None, tmp_path: Path) -> None:
     path = stored(tmp_path / "x.nii", frames(), step, unit, EchoTime=0.03)
-    with pytest.raises(CohortError, match=r"x\.nii: RepetitionTime is not known; write it, .* into x\.json"):
+    with pytest.raises(CohortError, match=r"x\.nii: RepetitionTime is not known.*; write it, .* into x\.json"):
         read_series(path)
 
 
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
-        ({"RepetitionTime": 1.5}, r"x\.nii: EchoTime is not known; write it, in seconds, into x\.json"),
-        ({"RepetitionTime": 1500, "EchoTime": 0.03}, r"RepetitionTime is 1500, .* looks like milliseconds"),
-        (
-            {"RepetitionTime": 1.5, "EchoTime": 30},
-            "EchoTime is 30, .* milliseconds; write it in seconds",
-        ),
-        ({"RepetitionTime": 60, "EchoTime": 0.03}, "RepetitionTime is 60, not 0.2 to 10 seconds; write"),
-        ({"RepetitionTime": 0, "EchoTime": 0.03}, "RepetitionTime is 0, not a positive number of seconds"),
-        ({"RepetitionTime": -1.5, "EchoTime": 0.03}, "RepetitionTime is -1.5, not a positive number"),
-        ({"RepetitionTime": "1.5", "EchoTime": 0.03}, "RepetitionTime is '1.5', not a positive number"),
-        ({"RepetitionTime": 1.5, "EchoTime": [0.03]}, r"EchoTime is \[0.03\], not a positive number"),
-        ({"RepetitionTime": 1.5, "EchoTime": True}, "EchoTime is True, not a positive number"),
-        ({"RepetitionTime": 1.5, "EchoTime": float("nan")}, "EchoTime is nan, not a positive number"),
-    ],
-)
-def test_a_time_that_is_missing_or_in_another_unit_is_refused(
-    fields: dict[str, Any], sentence: str, tmp_path: Path
-) -> None:
-    with pytest.raises(CohortError, match=sentence):
-        read_series(stored(tmp_path / "x.nii", frames(), **fields))
+@pytest.mark.parametrize("value", [0, 60, [1.5], float("nan"), float("inf")])
+def test_a_sidecars_time_that_cannot_be_is_refused_whatever_the_header_says(value: object, tmp_path: Path) -> None:
+    path = stored(tmp_path / "x.nii", frames(), 1.5, "sec", RepetitionTime=value, EchoTime=0.03)
+    with pytest.raises(CohortError, match=r"x\.json: RepetitionTime is .*, not .*seconds"):
+        read_series(path)
 
 
 @pytest.mark.parametrize(("text", "sentence"), [("{", "not readable JSON"), ("[1]", "not a JSON object")])

@@ -18,6 +18,8 @@ from shared.imaging.nifti import read
 from shared.imaging.scan import Role
 from simulations.hospitals.cohort import Plan, patient_seed, write_cohorts
 from simulations.hospitals.command import NEXT, phantoms
+from simulations.hospitals.dsc import dsc_patient
+from simulations.hospitals.passage import passage_of
 from simulations.hospitals.patient import describe
 
 TINY = (24, 24, 16)
@@ -113,6 +115,24 @@ def test_dwi_cohorts_hold_image_anatomy_and_lesion_that_the_reader_takes(tmp_pat
     assert "stenosis" not in (folder / "participants.tsv").read_text()
 
 
+def test_perfusion_cohorts_hold_series_sidecar_and_maps_and_say_who_moves(tmp_path: Path) -> None:
+    asked = Plan("dsc", 1, 3, 1, (24, 24, 4), frames=20)
+    (folder,) = write_cohorts(asked, tmp_path)
+    maps = (Role.CBF, Role.CBV, Role.MTT, Role.TMAX, Role.TTP)
+    cohort = find_cohort(folder, (Role.DSC, *maps, Role.BRAIN, Role.LESION))
+    scan = cohort.scans(cohort.ids[0])[0]
+    (drawn, *_) = dsc_patient(patient_seed(asked, 0, 1), 0, (24, 24, 4), 20)
+    assert scan.timing == drawn.timing
+    for role, voxels in drawn.volumes.items():
+        assert np.array_equal(scan.volumes[role], voxels)  # whole numbers and float32 alike lose nothing
+    header, *rows = (folder / "participants.tsv").read_text().splitlines()
+    assert header.split("\t") == ["participant_id", "age_band", "sex", "motion", "aif"]
+    for number, row in enumerate(rows, start=1):
+        passage = passage_of(patient_seed(asked, 0, number), 0, 20)
+        assert row.split("\t")[3:] == ["yes" if passage.moves else "no", passage.aif or "good"]
+    assert {row.split("\t")[3] for row in rows} == {"yes", "no"}
+
+
 def test_the_command_says_what_it_wrote_and_what_to_do_next(tmp_path: Path) -> None:
     out = tmp_path / "cohorts"
     args = [
@@ -136,6 +156,15 @@ def test_the_command_says_what_it_wrote_and_what_to_do_next(tmp_path: Path) -> N
     assert "2 hospitals, 1 patient each" in result.stdout
     assert f"willis simulate RUN --recipe vessels-2d --cohorts {out}" in result.stdout
     assert sorted(p.name for p in out.iterdir()) == ["site-a", "site-b"]
+
+
+def test_the_command_writes_as_many_frames_as_are_asked_for(tmp_path: Path) -> None:
+    size = ("--sites", "1", "--patients", "1", "--jobs", "1", "--shape", "24", "24", "8", "--frames", "30")
+    args = ["dsc", str(tmp_path / "out"), "--seed", "3", *size]
+    result = CliRunner().invoke(phantoms, args, catch_exceptions=False)
+    (series,) = (tmp_path / "out").rglob("*_dsc.nii.gz")
+    assert nib.load(series).shape == (24, 24, 8, 30)
+    assert f"Next: willis perfusion {series} MAPS" in result.stdout.replace("\n", "")
 
 
 def test_the_command_is_imported_without_anything_heavy() -> None:
