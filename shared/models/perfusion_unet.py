@@ -5,9 +5,9 @@ transposed convolutions, rectifiers; tanh. Neither the first nor the innermost c
 the papers' code: the innermost map is of one pixel, which a norm would blot out. pix2pix takes frames as channels.
 temp-pix2pix first lets six convolutions along time alone make one map of features of them.
 
-In the place of batch norm the U-Net has group norm (see `shared.models.layers`) and the trunk a scale and a shift
-a channel: a norm over a slice would make curves higher where the slice shows less brain, and their height is what
-flow and volume are read from. Weights are as many.
+In the place of batch norm the U-Net has group norm (see `shared.models.layers`), and the trunk a scale and a shift
+for each channel: a norm over a slice would make curves higher where the slice shows less brain, and their height
+is what flow and volume are read from. Weights are as many.
 """
 
 import itertools

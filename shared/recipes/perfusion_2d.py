@@ -19,6 +19,8 @@ from typing import Literal
 import numpy as np
 from torch import Tensor, nn
 
+from shared.errors import CohortError
+from shared.imaging.perfusion.baseline import find_baseline
 from shared.imaging.perfusion.frames import FRAMES
 from shared.imaging.perfusion.windows import MAPS
 from shared.imaging.scan import Role, Scan
@@ -125,9 +127,18 @@ class Perfusion(TranslatorRecipe):
         return slices[:, :FRAMES], slices[:, [FRAMES + MAPS.index(role) for role in self.maps]]
 
     def _cases(self, count: int, seed: int) -> Iterator[Scan]:
-        """Return public phantoms of the network's size."""
+        """Return public phantoms of the network's size; where a hospital could not use the series, another."""
         shape = (self.edge, self.edge, self.edge // 8)
-        return islice(simulate_patients(shape, np.random.default_rng(seed)), count)
+        return islice(filter(_is_usable, simulate_patients(shape, np.random.default_rng(seed))), count)
+
+
+def _is_usable(case: Scan) -> bool:
+    """Return whether a baseline and a bolus are seen in a phantom's series."""
+    try:
+        find_baseline(case.volumes[Role.DSC][case.volumes[Role.BRAIN] > 0].mean(axis=0, dtype=np.float64))
+    except CohortError:
+        return False
+    return True
 
 
 class TimeAsChannels(Perfusion):

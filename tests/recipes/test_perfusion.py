@@ -11,6 +11,7 @@ from shared.imaging.perfusion.frames import FRAMES, frames_of
 from shared.imaging.perfusion.windows import MAPS, TOPS, to_window
 from shared.imaging.scan import Role, Scan, Timing
 from shared.models.perfusion_unet import PUBLISHED
+from shared.recipes import perfusion_2d
 from shared.recipes.base import Recipe
 from shared.recipes.catalogue import load
 from shared.recipes.perfusion_2d import Perfusion
@@ -152,6 +153,17 @@ def test_without_a_mask_the_brain_is_found() -> None:
     drawn = draw_maps(First(5), case, 64)[Role.CBF]
     assert (drawn[12:-12, 8:-8, :2] != 0).mean() > 0.9
     assert not drawn[:8].any()
+
+
+def test_phantoms_whose_bolus_comes_at_once_are_drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    early, good = scan(0), scan(1)
+    early.volumes[Role.DSC] = early.volumes[Role.DSC][..., 13:]
+    with pytest.raises(CohortError, match="steady frames"):
+        records([early], 64)
+    monkeypatch.setattr(perfusion_2d, "simulate_patients", lambda *args: iter([early, good, good]))
+    recipe = recipe_of()
+    (case,) = recipe.sample(recipe.build(1), 1, seed=1)
+    np.testing.assert_array_equal(case.volumes[Role.DSC], good.volumes[Role.DSC])
 
 
 @pytest.mark.parametrize("setting", ["all", "ttp"])

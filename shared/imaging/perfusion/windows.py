@@ -1,6 +1,7 @@
 """Fixed windows of perfusion maps, for networks whose values lie in [-1, 1]: physical, of no data set.
 
-They are wider than the windows in which maps are looked at, so that little is clipped.
+They are wider than the windows in which maps are looked at, so that little is clipped. TTP counts from when the
+bolus comes to the artery.
 """
 
 from collections.abc import Mapping
