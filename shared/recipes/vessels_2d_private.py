@@ -106,7 +106,7 @@ class VesselsPrivate(Recipe):
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> PrivateSchedule:
         """See `Recipe.defaults`. C is near the median norm of phantom patients' gradients in the first rounds."""
-        plan = partial(PrivateSchedule, rounds=40, steps=1, sampling_rate=1.0, clip_norm=2.5, records=64)
+        plan = partial(PrivateSchedule, rounds=40, steps=1, sampling_rate=0.25, clip_norm=2.5, records=64)
         return plan(phantoms=6000) if preset == "paper" else plan()
 
     def records(self, scans: Sequence[Scan], seed: int) -> HistogramRecords:
