@@ -2,7 +2,7 @@
 
 The generator is the public simulator, with a learnt distribution of its parameters; the critic is a linear head
 on histograms of a patch (`shared.models.simulator_gan`). Sites move the head by its loss on patients, one noisy
-step a round with, by default, every patient in it. The coordinator adds the loss on phantoms, which reads
+step a round with, by default, a quarter of the patients in it. The coordinator adds the loss on phantoms, which reads
 nobody, and moves the distribution towards what the critic takes for real. Sites are sent no generator and need
 none.
 
@@ -106,7 +106,7 @@ class VesselsPrivate(Recipe):
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> PrivateSchedule:
         """See `Recipe.defaults`. C is near the median norm of phantom patients' gradients in the first rounds."""
-        plan = partial(PrivateSchedule, rounds=40, steps=1, sampling_rate=1.0, clip_norm=2.5, records=64)
+        plan = partial(PrivateSchedule, rounds=40, steps=1, sampling_rate=0.25, clip_norm=2.5, records=64)
         return plan(phantoms=6000) if preset == "paper" else plan()
 
     def records(self, scans: Sequence[Scan], seed: int) -> HistogramRecords:

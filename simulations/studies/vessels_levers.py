@@ -50,11 +50,11 @@ def rows(preset: str) -> tuple[Row, ...]:
         Row("calibrated-4", "four releases, averaged", CALIBRATED, EPSILON, 4),
         Row("calibrated-half", "half the patients drawn", CALIBRATED, EPSILON, None, {"sampling_rate": 0.5}),
         Row("calibrated-all", "no patch turned down", CALIBRATED, EPSILON, None, {"choosing": False}),
-        Row("private", "as it is: 40 steps of a linear head, all patients", PRIVATE, EPSILON),
+        Row("private", "as it is: 40 steps of a linear head, a quarter of the patients drawn", PRIVATE, EPSILON),
         Row(
             "private-10", "10 steps, half of them with a moving distribution", PRIVATE, EPSILON, 10, {"moving": 5}
         ),
-        Row("private-few", "a quarter of the patients drawn", PRIVATE, EPSILON, None, {"sampling_rate": 0.25}),
+        Row("private-all", "all patients drawn", PRIVATE, EPSILON, None, {"sampling_rate": 1.0}),
         Row("private-critic", "5 critic steps a generator step", PRIVATE, EPSILON, None, {"steps": 5}),
         Row("private-records", "8 records a patient for 64", PRIVATE, EPSILON, None, {"records": 8}),
         Row(
