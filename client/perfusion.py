@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from shared.imaging.perfusion.calibration import Calibration
-    from shared.imaging.perfusion.files import Made
+    from shared.imaging.perfusion.files import Made, Request
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -45,6 +45,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--white-matter", type=_FILE, help="Calibrate: mask of healthy white matter; its CBF becomes 22.")
 @click.option("--vein", is_flag=True, help="Calibrate: a large vein has the area the artery should have.")
+@click.option(
+    "--network", type=_FILE, help="Let this network draw the maps: a file of `willis network`. No artery is used."
+)
 @click.option("--colours", type=click.Choice(["rainbow", "uniform"]), default="rainbow", show_default=True)
 def perfusion(
     series: Path,
@@ -62,6 +65,7 @@ def perfusion(
     kappa: float | None,
     white_matter: Path | None,
     vein: bool,
+    network: Path | None,
     colours: str,
 ) -> None:
     """Make perfusion maps of the DSC-MRI series SERIES in the new folder OUT.
@@ -86,12 +90,19 @@ def perfusion(
     Examples:
       willis perfusion sub-1_dsc.nii.gz maps
       willis perfusion pwi.nii maps --tr 1.5 --te 0.03 --core core.nii.gz
+      willis perfusion pwi.nii drawn --network maps.safetensors
       willis perfusion pwi.nii again --aif 61 80 9 --aif 62 80 9 --method csvd
     """
     from shared.imaging.perfusion.deconvolution import Deconvolution, Method, Operator
     from shared.imaging.perfusion.files import PICTURE, Request, make_maps
     from shared.imaging.perfusion.pipeline import Choices
 
+    if network is not None:
+        if aif or kappa or white_matter or vein:
+            raise click.UsageError(
+                "--network looks for no artery: leave --aif, --kappa, --white-matter and --vein out"
+            )
+        return _by_network(Request(series, tr, te, mask, core, palette=colours), network, out)
     choices = Choices(
         deconvolution=Deconvolution(Method(method), Operator(operator), limit),
         smoothing_px=smooth,
@@ -104,6 +115,20 @@ def perfusion(
         made = make_maps(request, out, progress)
     _tell(made)
     click.echo(f"next      look at {out / PICTURE}: is the input an artery, and the baseline free of bolus?")
+
+
+def _by_network(request: "Request", network: Path, out: Path) -> None:
+    from client.network_maps import draw_by_network
+    from shared.imaging.perfusion.files import PICTURE
+    from shared.imaging.perfusion.sidecar import DISCLAIMER
+
+    about, found = draw_by_network(request, network, out)
+    click.echo(f"network   {about.recipe} {about.variant}, run {about.run[:12]}")
+    click.echo(f"its cost  {about.claim}")
+    if found is not None:
+        click.echo(f"Tmax      {', '.join(f'> {seconds} s {ml:.0f} ml' for seconds, ml in found.late_ml.items())}")
+    click.echo(DISCLAIMER)
+    click.echo(f"next      look at {out / PICTURE}")
 
 
 def _calibration(kappa: float | None, white_matter: Path | None, vein: bool) -> "Calibration":

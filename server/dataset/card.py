@@ -23,7 +23,7 @@ _MEANING = {
     Role.LESION: "1 inside a stroke lesion, 0 elsewhere",
     Role.DWI: "synthetic diffusion-weighted image; 0 to 1, in units of its 99.5th percentile",
     Role.ANATOMY: "structures by FreeSurfer number, 0 outside the brain; of a public phantom, not of a patient",
-    Role.DSC: "raw signal during a bolus, of a public phantom and not of a patient; timing in the JSON file beside it",
+    Role.DSC: "raw signal during a bolus, of a public phantom, nobody's; timing in the JSON file beside it",
     Role.CBF: "cerebral blood flow as the generator drew it of the series, ml/100 g/min; likewise the next four",
     Role.CBV: "cerebral blood volume, ml/100 g",
     Role.MTT: "mean transit time, s",
@@ -96,8 +96,8 @@ def _what(view: RunView, cases: Sequence[Case], origin: Origin) -> str:
     shapes = sorted({"×".join(map(str, case.shape)) for case in cases})
     return f"""## What this is
 
-{len(cases)} synthetic cases. No image shows a person: each was made from random numbers, by a generator or a public simulator.
-Volumes: {", ".join(shapes)} voxels. Each case has:
+{len(cases)} synthetic cases. No image shows a person: each was made of random numbers, by a generator or a public
+simulator. Volumes: {", ".join(shapes)} voxels. Each case has:
 
 {chr(10).join(f"- `{role.value}`: {_MEANING[role]}" for role in roles)}
 

@@ -54,7 +54,7 @@ def draw_maps(generator: nn.Module, scan: Scan, edge: int, maps: Sequence[Role] 
     Raises:
         CohortError: no brain or no bolus is found in the series, or its timing is not known.
     """
-    brain = _brain(scan)
+    brain = brain_of(scan)
     frames = _frames(scan, brain, edge)
     drawn = torch.full((len(frames), len(maps), edge, edge), -1.0)
     where = next(generator.parameters()).device
@@ -67,13 +67,13 @@ def draw_maps(generator: nn.Module, scan: Scan, edge: int, maps: Sequence[Role] 
 
 def _pairs(scan: Scan, edge: int) -> Tensor:
     """Return slices with brain (n, frames and maps, edge, edge) of one session."""
-    brain = _brain(scan)
+    brain = brain_of(scan)
     maps = np.stack([to_window(role, np.where(brain, scan.volumes[role], 0)) for role in MAPS], axis=3)
     pairs = torch.cat([_frames(scan, brain, edge), _to_slices(maps, edge, around=-1.0)], dim=1)
     return pairs[torch.from_numpy(brain.any(axis=(0, 1)))]
 
 
-def _brain(scan: Scan) -> NDArray[np.bool_]:
+def brain_of(scan: Scan) -> NDArray[np.bool_]:
     """Return the brain (i, j, k), as the scan has it or as it is found in the series' mean."""
     if Role.BRAIN in scan.volumes:
         return scan.volumes[Role.BRAIN] > 0

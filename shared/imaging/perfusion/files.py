@@ -1,7 +1,7 @@
 """A series file in, a folder of maps out."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +19,13 @@ from shared.imaging.perfusion.maps import UNITS
 from shared.imaging.perfusion.mismatch import Mismatch, mismatch
 from shared.imaging.perfusion.picture import picture
 from shared.imaging.perfusion.pipeline import Choices, Given, Study, study_series
-from shared.imaging.perfusion.sidecar import DISCLAIMER, describe
-from shared.imaging.scan import Role, Timing
+from shared.imaging.perfusion.sidecar import DISCLAIMER, Json, describe
+from shared.imaging.scan import Role, Timing, Volume
 from shared.imaging.series import read_frames, timing_of
 
 SIDECAR, PICTURE = "perfusion.json", "report.png"
+
+Mask = NDArray[np.bool_]  # (i, j, k)
 
 _AFFINE_TOLERANCE_MM = 1e-2  # headers written by different tools round differently
 
@@ -44,6 +46,24 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Read:
+    """What a request's files hold."""
+
+    voxels: Volume  # (i, j, k, t)
+    affine: NDArray[np.float64]
+    timing: Timing
+    notes: list[str]
+    brain: Mask | None
+    core: Mask | None
+    white_matter: Mask | None
+
+    @property
+    def voxel_ml(self) -> float:
+        """Millilitres of a voxel."""
+        return abs(float(np.linalg.det(self.affine[:3, :3]))) / 1000
+
+
+@dataclass(frozen=True)
 class Made:
     """What was made, and what a person should know of it."""
 
@@ -60,35 +80,47 @@ def make_maps(request: Request, out: Path, progress: Callable[[int, int], None])
         UsageError: `out` exists, or what was given does not fit the series.
     """
     with new_folder(out) as partial:
-        voxels, affine, header_s = read_frames(request.series)
-        timing, notes = timing_of(request.series, header_s, request.repetition_s, request.echo_s)
-        brain, core, white = (
-            None if path is None else _mask(path, voxels.shape[:3], affine)
-            for path in (request.brain, request.core, request.white_matter)
-        )
-        with _naming(request.series):
-            study = study_series(voxels, timing, request.choices, Given(brain, request.artery, white), progress)
-        voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
-        read_out = mismatch(study.maps[Role.TMAX], study.tissue, voxel_ml, core)
-        made = Made(study, read_out, notes + _notes(study, request.choices, voxel_ml))
-        _write(partial, made, request, timing, affine)
+        read = read_request(request)
+        given = Given(read.brain, request.artery, read.white_matter)
+        with naming(request.series):
+            study = study_series(read.voxels, read.timing, request.choices, given, progress)
+        read_out = mismatch(study.maps[Role.TMAX], study.tissue, read.voxel_ml, read.core)
+        made = Made(study, read_out, read.notes + _notes(study, request.choices, read.voxel_ml))
+        told = describe(study, request.choices, read.timing, read_out, made.notes)
+        page = picture(study, read.affine, request.choices, read_out, request.palette)
+        write_all(partial, study.maps, study.brain, read.affine, told | {"series": request.series.name}, page)
     return made
 
 
-def _write(folder: Path, made: Made, request: Request, timing: Timing, affine: NDArray[np.float64]) -> None:
+def read_request(request: Request) -> Read:
+    """Return what a request's files hold.
+
+    Raises:
+        CohortError: the series or a mask cannot be read.
+        UsageError: what was given does not fit the series.
+    """
+    voxels, affine, header_s = read_frames(request.series)
+    timing, notes = timing_of(request.series, header_s, request.repetition_s, request.echo_s)
+    brain, core, white = (
+        None if path is None else _mask(path, voxels.shape[:3], affine)
+        for path in (request.brain, request.core, request.white_matter)
+    )
+    return Read(voxels, affine, timing, notes, brain, core, white)
+
+
+def write_all(
+    folder: Path, maps: Mapping[Role, Volume], brain: Mask, affine: NDArray[np.float64], told: Json, page: bytes
+) -> None:
     """Write maps, brain, sidecar and picture."""
-    study, choices = made.study, request.choices
-    for role, volume in study.maps.items():
+    for role, volume in maps.items():
         nifti.write(folder / f"{role.value}.nii.gz", volume, affine, f"{DISCLAIMER} {role.value}, {UNITS[role]}")
-    brain = study.brain.astype(np.float32)
-    nifti.write(folder / "brain.nii.gz", brain, affine, f"{DISCLAIMER} 1 inside the brain")
-    told = describe(study, choices, timing, made.read_out, made.notes) | {"series": request.series.name}
+    nifti.write(folder / "brain.nii.gz", brain.astype(np.float32), affine, f"{DISCLAIMER} 1 inside the brain")
     (folder / SIDECAR).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / PICTURE).write_bytes(picture(study, affine, choices, made.read_out, request.palette))
+    (folder / PICTURE).write_bytes(page)
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Say of which file an error speaks."""
     try:
         yield

@@ -1,6 +1,7 @@
 """The page a person looks at: where the input was taken, its curve, and all five maps in fixed windows."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,8 +58,35 @@ def picture(
     _show_curve(curve, study)
     words.axis("off")
     words.text(0, 1, _words(study, choices, read_out), va="top", fontsize=8.5, linespacing=1.45)
-    for ax, role in zip(lower.subplots(len(UNITS), 1), UNITS, strict=True):
-        _show_map(ax, role, to_ras(study.maps[role], affine), brain, shown, choices, COLOURS[palette])
+    relative = choices.calibration is Calibration.NONE
+    axes = lower.subplots(len(UNITS), 1)
+    for ax, role in zip(axes, UNITS, strict=True):
+        _show_map(ax, role, to_ras(study.maps[role], affine), brain, shown, COLOURS[palette], relative=relative)
+    _number(axes[-1], shown)
+    return _png(figure)
+
+
+def drawn_picture(
+    maps: Mapping[Role, Volume],
+    brain: NDArray[np.bool_],
+    affine: NDArray[np.float64],
+    words: str,
+    palette: str = "rainbow",
+) -> bytes:
+    """Return a PNG of maps (i, j, k) that a network drew, in the same windows, with what is to be said of them."""
+    upright = to_ras(brain, affine) > 0
+    shown = _shown(upright)
+    height = len(maps) * 9.5 / shown.ratio
+    figure = Figure(figsize=(11.0, 1.2 + height), layout="constrained")
+    axes = figure.subplots(len(maps), 1, squeeze=False)[:, 0]
+    for ax, (role, values) in zip(axes, maps.items(), strict=True):
+        _show_map(ax, role, to_ras(values, affine), upright, shown, COLOURS[palette], relative=False)
+    _number(axes[-1], shown)
+    axes[0].set_title(words, fontsize=8.5, loc="left")
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
     figure.suptitle(f"{DISCLAIMER}  Red, or bright, is high on every map: good on CBF, bad on Tmax.", fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None, "Description": DISCLAIMER})
@@ -114,12 +142,13 @@ def _show_map(
     values: Volume,
     brain: NDArray[np.bool_],
     shown: "_Shown",
-    choices: Choices,
     cmap: str,
+    *,
+    relative: bool,
 ) -> None:
     unit, top = UNITS[role], WINDOWS[role]
     name = role.value.upper() if role is not Role.TMAX else "Tmax"
-    if role in (Role.CBF, Role.CBV) and choices.calibration is Calibration.NONE:
+    if role in (Role.CBF, Role.CBV) and relative:
         name, unit, top = f"r{name}", "of the median", RELATIVE
         values = values / max(float(np.median(values[brain])), 1e-9)
     drawn = _plane(ax, shown.side_by_side(np.where(brain, values, np.nan)), cmap, top)
@@ -127,11 +156,13 @@ def _show_map(
     bar = ax.figure.colorbar(drawn, ax=ax, pad=0.01, extend="max", aspect=12)
     bar.set_label(unit, fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    if role is list(UNITS)[-1]:
-        ax.set_xticks(
-            (np.arange(len(shown.slices)) + 0.5) * shown.width - 1, [str(k) for k in shown.slices], fontsize=8
-        )
-        ax.set_xlabel("slice", fontsize=8)
+
+
+def _number(ax: Axes, shown: "_Shown") -> None:
+    """Write the slices' numbers below the last map."""
+    middles = (np.arange(len(shown.slices)) + 0.5) * shown.width - 1
+    ax.set_xticks(middles, [str(k) for k in shown.slices], fontsize=8)
+    ax.set_xlabel("slice", fontsize=8)
 
 
 def _plane(ax: Axes, plane: NDArray[np.floating], cmap: str, top: float) -> AxesImage:

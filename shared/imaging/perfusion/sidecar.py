@@ -56,11 +56,12 @@ def describe(study: Study, choices: Choices, timing: Timing, read_out: Mismatch,
             "scale": study.scale,
             "absolute": choices.calibration is not Calibration.NONE,
         },
-        "mismatch": _mismatch(read_out),
+        "mismatch": mismatch_json(read_out),
     }
 
 
-def _mismatch(found: Mismatch) -> Json:
+def mismatch_json(found: Mismatch) -> Json:
+    """Return the read-out's fields."""
     late = {f"tmax_above_{seconds}_s_ml": ml for seconds, ml in found.late_ml.items()}
     return {
         **late,
