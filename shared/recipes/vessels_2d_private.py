@@ -2,9 +2,9 @@
 
 The generator is the public simulator, with a learnt distribution of its parameters; the critic is a linear head
 on histograms of a patch (`shared.models.simulator_gan`). Sites move the head by its loss on patients, one noisy
-step a round with, by default, a quarter of the patients in it. The coordinator adds the loss on phantoms, which reads
-nobody, and moves the distribution towards what the critic takes for real. Sites are sent no generator and need
-none.
+step a round with, by default, a quarter of the patients in it. The coordinator adds the loss on phantoms, which
+reads nobody, and moves the distribution towards what the critic takes for real. Sites are sent no generator and
+need none.
 
 In the last rounds the distribution stands still, and the head becomes the log ratio of the densities of real and
 drawn patches; of the patches drawn for a data set, those it takes for phantoms are turned down (discriminator
