@@ -46,6 +46,11 @@ class Vessels3dGp(VesselGanRecipe):
     # About the median norm of a patient's gradient on the small critic of `sn` pre-trained on phantoms.
     clip_norm: ClassVar[float] = 50.0
 
+    @property
+    def worse_than_public(self) -> str:
+        """See `Recipe.worse_than_public`."""
+        return "study kossen-ch5" if self.preset == "small" else ""
+
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> GanSchedule:
         """See `Recipe.defaults`."""
