@@ -35,7 +35,8 @@ from shared.recipes.translation import PairedPhase
 from shared.recipes.translator_recipe import TranslationSchedule, TranslatorRecipe
 from shared.recipes.wasserstein import SMOOTHED
 
-_CLIP_NORM = 1.0
+# About the median norm of a phantom's gradient after pre-training small networks, at each preset's λ.
+_CLIP_NORM = {"small": 30.0, "paper": 10.0, "published": 10.0}
 _PATIENTS, _SLICES, _BATCH, _EPOCHS = 142, 21, 4, 100  # of the paper
 _SIZES = {"small": perfusion_unet.SMALL, "paper": perfusion_unet.PAPER, "published": perfusion_unet.PAPER}
 _JUDGES = {"small": 16, "paper": 64, "published": 64}  # channels of the discriminator's first layer
@@ -67,10 +68,10 @@ class Perfusion(TranslatorRecipe):
                 rounds=60,
                 steps=10,
                 sampling_rate=0.25,
-                clip_norm=_CLIP_NORM,
+                clip_norm=_CLIP_NORM[preset],
                 records=4,
                 rate=1e-4 if private else 1e-3,  # pre-trained networks bear little of the noise
-                reconstruction=100.0,
+                reconstruction=100.0,  # below some 25 most of a gradient is the discriminator's opinion
                 pretraining_steps=300,
             )
         steps = 100
@@ -78,7 +79,7 @@ class Perfusion(TranslatorRecipe):
             rounds=_EPOCHS * _PATIENTS * _SLICES // (_BATCH * steps),
             steps=steps,
             sampling_rate=_BATCH / _PATIENTS,
-            clip_norm=_CLIP_NORM,
+            clip_norm=_CLIP_NORM[preset],
             records=1,
             rate=1e-4,
             reconstruction=1.0,
