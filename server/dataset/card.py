@@ -9,6 +9,7 @@ from server.dataset.origin import USUAL, Origin
 from server.dataset.seal import NAMESPACE
 from server.report.words import NOISE, not_covered, pretraining
 from shared.identity import Identity
+from shared.imaging.perfusion.maps import NAMES, UNITS
 from shared.imaging.scan import Role
 from shared.ledger.checkpoint import Checkpoint
 from shared.ledger.log import Head
@@ -23,6 +24,8 @@ _MEANING = {
     Role.LESION: "1 inside a stroke lesion, 0 elsewhere",
     Role.DWI: "synthetic diffusion-weighted image; 0 to 1, in units of its 99.5th percentile",
     Role.ANATOMY: "structures by FreeSurfer number, 0 outside the brain; of a public phantom, not of a patient",
+    Role.DSC: "series of a contrast bolus, arbitrary units, timing beside it; of a public phantom, not of a patient",
+    **{role: f"{NAMES[role]}, {unit}; drawn by the generator, 0 outside it" for role, unit in UNITS.items()},
 }
 
 

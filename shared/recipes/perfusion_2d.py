@@ -17,6 +17,8 @@ from itertools import islice
 from typing import Literal
 
 import numpy as np
+import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from shared.errors import CohortError
@@ -46,7 +48,22 @@ class PerfusionSchedule(TranslationSchedule):
     """Levers beside those of every translator."""
 
     map: Literal["all", "cbf", "cbv", "mtt", "tmax", "ttp"] = "all"
+    fluid: float = Field(default=1.0, ge=0, le=1)  # how much a pixel without tissue counts in the distance
     as_published: bool = False  # with what the published code does otherwise and should not
+
+
+class PerfusionPhase(PairedPhase):
+    """A pixel without tissue may count less: what is 0 there by convention is no flow and no time.
+
+    Beside fluid a network would otherwise draw times between the tissue's and 0.
+    """
+
+    fluid = 1.0  # how much such a pixel counts
+
+    def counts(self, records: Tensor) -> Tensor:
+        """See `PairedPhase.counts`; tissue is where there is a transit time."""
+        tissue = records[:, [FRAMES + MAPS.index(Role.MTT)]] > -1
+        return torch.where(tissue, 1.0, self.fluid)
 
 
 class Perfusion(TranslatorRecipe):
@@ -73,6 +90,7 @@ class Perfusion(TranslatorRecipe):
                 rate=1e-4 if private else 1e-3,  # pre-trained networks bear little of the noise
                 reconstruction=100.0,  # below some 25 most of a gradient is the discriminator's opinion
                 pretraining_steps=300,
+                fluid=0.1,
             )
         steps = 100
         return PerfusionSchedule(
@@ -92,11 +110,13 @@ class Perfusion(TranslatorRecipe):
         """What the generator draws, in the order of its channels."""
         return MAPS if self.schedule.map == "all" else (Role(self.schedule.map),)
 
-    def make_phase(self) -> PairedPhase:
+    def make_phase(self) -> PerfusionPhase:
         """See `TranslatorRecipe.make_phase`."""
         levers = self.schedule
         loss = CrossEntropy(sigmoid_twice=levers.as_published)
-        return PairedPhase(self._frames_and_maps, levers.reconstruction, self.move, loss)
+        phase = PerfusionPhase(self._frames_and_maps, levers.reconstruction, self.move, loss)
+        phase.fluid = levers.fluid
+        return phase
 
     def networks(self) -> dict[str, nn.Module]:
         """See `TranslatorRecipe.networks`."""
