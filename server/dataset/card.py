@@ -24,8 +24,10 @@ _MEANING = {
     Role.LESION: "1 inside a stroke lesion, 0 elsewhere",
     Role.DWI: "synthetic diffusion-weighted image; 0 to 1, in units of its 99.5th percentile",
     Role.ANATOMY: "structures by FreeSurfer number, 0 outside the brain; of a public phantom, not of a patient",
-    Role.DSC: "series of a contrast bolus, arbitrary units, timing beside it; of a public phantom, not of a patient",
-    **{role: f"{NAMES[role]}, {unit}; drawn by the generator, 0 outside it" for role, unit in UNITS.items()},
+    Role.DSC: "series of a contrast bolus, arbitrary units, timing beside it; of a public phantom, of no patient",
+    **{
+        role: f"{NAMES[role]}, {unit}; drawn by the generator, 0 outside the brain" for role, unit in UNITS.items()
+    },
 }
 
 
