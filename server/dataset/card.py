@@ -9,6 +9,7 @@ from server.dataset.origin import USUAL, Origin
 from server.dataset.seal import NAMESPACE
 from server.report.words import NOISE, not_covered, pretraining
 from shared.identity import Identity
+from shared.imaging.perfusion.maps import NAMES, UNITS
 from shared.imaging.scan import Role
 from shared.ledger.checkpoint import Checkpoint
 from shared.ledger.log import Head
@@ -23,12 +24,10 @@ _MEANING = {
     Role.LESION: "1 inside a stroke lesion, 0 elsewhere",
     Role.DWI: "synthetic diffusion-weighted image; 0 to 1, in units of its 99.5th percentile",
     Role.ANATOMY: "structures by FreeSurfer number, 0 outside the brain; of a public phantom, not of a patient",
-    Role.DSC: "raw signal during a bolus, of a public phantom, nobody's; timing in the JSON file beside it",
-    Role.CBF: "cerebral blood flow as the generator drew it of the series, ml/100 g/min; likewise the next four",
-    Role.CBV: "cerebral blood volume, ml/100 g",
-    Role.MTT: "mean transit time, s",
-    Role.TMAX: "time of the residue function's maximum, s",
-    Role.TTP: "time to peak from the bolus's arrival at the artery, s",
+    Role.DSC: "series of a contrast bolus, arbitrary units, timing beside it; of a public phantom, of no patient",
+    **{
+        role: f"{NAMES[role]}, {unit}; drawn by the generator, 0 outside the brain" for role, unit in UNITS.items()
+    },
 }
 
 

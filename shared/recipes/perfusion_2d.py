@@ -17,6 +17,8 @@ from itertools import islice
 from typing import Literal
 
 import numpy as np
+import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from shared.errors import CohortError
@@ -35,7 +37,8 @@ from shared.recipes.translation import PairedPhase
 from shared.recipes.translator_recipe import TranslationSchedule, TranslatorRecipe
 from shared.recipes.wasserstein import SMOOTHED
 
-_CLIP_NORM = 1.0
+# About the median norm of a phantom's gradient after pre-training small networks, at each preset's λ.
+_CLIP_NORM = {"small": 30.0, "paper": 10.0, "published": 10.0}
 _PATIENTS, _SLICES, _BATCH, _EPOCHS = 142, 21, 4, 100  # of the paper
 _SIZES = {"small": perfusion_unet.SMALL, "paper": perfusion_unet.PAPER, "published": perfusion_unet.PAPER}
 _JUDGES = {"small": 16, "paper": 64, "published": 64}  # channels of the discriminator's first layer
@@ -45,7 +48,22 @@ class PerfusionSchedule(TranslationSchedule):
     """Levers beside those of every translator."""
 
     map: Literal["all", "cbf", "cbv", "mtt", "tmax", "ttp"] = "all"
+    fluid: float = Field(default=1.0, ge=0, le=1)  # how much a pixel without tissue counts in the distance
     as_published: bool = False  # with what the published code does otherwise and should not
+
+
+class PerfusionPhase(PairedPhase):
+    """A pixel without tissue may count less: what is 0 there by convention is no flow and no time.
+
+    Beside fluid a network would otherwise draw times between the tissue's and 0.
+    """
+
+    fluid = 1.0  # how much such a pixel counts
+
+    def counts(self, records: Tensor) -> Tensor:
+        """See `PairedPhase.counts`; tissue is where there is a transit time."""
+        tissue = records[:, [FRAMES + MAPS.index(Role.MTT)]] > -1
+        return torch.where(tissue, 1.0, self.fluid)
 
 
 class Perfusion(TranslatorRecipe):
@@ -67,18 +85,19 @@ class Perfusion(TranslatorRecipe):
                 rounds=60,
                 steps=10,
                 sampling_rate=0.25,
-                clip_norm=_CLIP_NORM,
+                clip_norm=_CLIP_NORM[preset],
                 records=4,
                 rate=1e-4 if private else 1e-3,  # pre-trained networks bear little of the noise
-                reconstruction=100.0,
+                reconstruction=100.0,  # below some 25 most of a gradient is the discriminator's opinion
                 pretraining_steps=300,
+                fluid=0.1,
             )
         steps = 100
         return PerfusionSchedule(
             rounds=_EPOCHS * _PATIENTS * _SLICES // (_BATCH * steps),
             steps=steps,
             sampling_rate=_BATCH / _PATIENTS,
-            clip_norm=_CLIP_NORM,
+            clip_norm=_CLIP_NORM[preset],
             records=1,
             rate=1e-4,
             reconstruction=1.0,
@@ -91,11 +110,13 @@ class Perfusion(TranslatorRecipe):
         """What the generator draws, in the order of its channels."""
         return MAPS if self.schedule.map == "all" else (Role(self.schedule.map),)
 
-    def make_phase(self) -> PairedPhase:
+    def make_phase(self) -> PerfusionPhase:
         """See `TranslatorRecipe.make_phase`."""
         levers = self.schedule
         loss = CrossEntropy(sigmoid_twice=levers.as_published)
-        return PairedPhase(self._frames_and_maps, levers.reconstruction, self.move, loss)
+        phase = PerfusionPhase(self._frames_and_maps, levers.reconstruction, self.move, loss)
+        phase.fluid = levers.fluid
+        return phase
 
     def networks(self) -> dict[str, nn.Module]:
         """See `TranslatorRecipe.networks`."""

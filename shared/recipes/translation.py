@@ -59,13 +59,9 @@ class TranslationPhase(GradientPhase):
         """See `GradientPhase.optimizer`."""
         return self._make_optimizer(parameters)
 
+    @abstractmethod
     def patient_loss(self, model: nn.ModuleDict, records: Tensor, generator: torch.Generator) -> Tensor:
         """Return the sum of all networks' losses, each of which moves one network alone."""
-        return self.loss(model, *self.split(records), generator)
-
-    @abstractmethod
-    def loss(self, model: nn.ModuleDict, maps: Tensor, images: Tensor, random: torch.Generator) -> Tensor:
-        """Return the loss over what is translated and what it should become, as `split` gives them."""
 
     def judgement(self, discriminator: nn.Module, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
         """Return the losses of a discriminator and of what drew `fake`; no gradient crosses between them.
@@ -82,12 +78,17 @@ class TranslationPhase(GradientPhase):
 class PairedPhase(TranslationPhase):
     """The discriminator judges image and map together; images are compared with the patient's (Isola et al.)."""
 
-    def loss(self, model: nn.ModuleDict, maps: Tensor, images: Tensor, random: torch.Generator) -> Tensor:
-        """See `TranslationPhase.loss`."""
-        drawn = translator(model, "generator").draw(maps, random).float()
+    def patient_loss(self, model: nn.ModuleDict, records: Tensor, generator: torch.Generator) -> Tensor:
+        """See `TranslationPhase.patient_loss`."""
+        maps, images = self.split(records)
+        drawn = translator(model, "generator").draw(maps, generator).float()
         real, fake = (torch.cat([maps, some], dim=1) for some in (images, drawn))
-        judged = self.judgement(model["discriminator"], real, fake, random)
-        return judged + self.reconstruction * l1_loss(drawn, images)
+        judged = self.judgement(model["discriminator"], real, fake, generator)
+        return judged + self.reconstruction * (self.counts(records) * (drawn - images).abs()).mean()
+
+    def counts(self, records: Tensor) -> Tensor | float:
+        """Return how much each pixel (n, 1, edge, edge) counts in the distance: here, all alike."""
+        return 1.0
 
 
 class CyclePhase(TranslationPhase):
@@ -99,14 +100,15 @@ class CyclePhase(TranslationPhase):
     moves = ("generator", "discriminator", "labeller", "map_discriminator")
     reads = moves
 
-    def loss(self, model: nn.ModuleDict, maps: Tensor, images: Tensor, random: torch.Generator) -> Tensor:
-        """See `TranslationPhase.loss`."""
-        generator, labeller = translator(model, "generator"), translator(model, "labeller")
-        drawn, labelled = generator.draw(maps, random).float(), labeller.draw(images, random).float()
-        judged = self.judgement(model["discriminator"], images, drawn, random)
-        judged = judged + self.judgement(model["map_discriminator"], maps, labelled, random)
-        images_again = generator.draw(labelled, random).float()
-        maps_again = labeller.draw(drawn, random).float()
+    def patient_loss(self, model: nn.ModuleDict, records: Tensor, generator: torch.Generator) -> Tensor:
+        """See `TranslationPhase.patient_loss`."""
+        maps, images = self.split(records)
+        drawing, labeller = translator(model, "generator"), translator(model, "labeller")
+        drawn, labelled = drawing.draw(maps, generator).float(), labeller.draw(images, generator).float()
+        judged = self.judgement(model["discriminator"], images, drawn, generator)
+        judged = judged + self.judgement(model["map_discriminator"], maps, labelled, generator)
+        images_again = drawing.draw(labelled, generator).float()
+        maps_again = labeller.draw(drawn, generator).float()
         # Summed over classes, a pixel's map is off by 0 to 2, as its image is.
         cycles = l1_loss(images_again, images) + (maps_again - maps).abs().sum(dim=1).mean()
         return judged + self.reconstruction * cycles

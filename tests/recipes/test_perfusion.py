@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss, logsigmoid
+from torch.nn.functional import logsigmoid
 
 from shared.errors import CohortError
 from shared.imaging.perfusion.frames import FRAMES, frames_of
@@ -96,13 +96,17 @@ def test_a_series_without_timing_is_refused() -> None:
 @pytest.mark.parametrize("role", MAPS)
 def test_the_loss_weighs_the_maps_that_are_drawn_and_each_network_by_its_own(role: Role) -> None:
     """Written down anew: half of each cross entropy for the discriminator, deceit and λ times the distance."""
-    recipe = recipe_of(map=role.value, reconstruction=7.0)
+    recipe = recipe_of(map=role.value, reconstruction=7.0, fluid=0.25)
     model, slices = recipe.build(1), records([scan()], 64).draw(2, rng())
     frames, truth = slices[:, :FRAMES], slices[:, [FRAMES + MAPS.index(role)]]
+    counts = 0.25 + 0.75 * (slices[:, [FRAMES + MAPS.index(Role.MTT)]] > -1).float()
+    assert 0.25 < float(counts.mean()) < 1
     drawn, judge = model["generator"](frames), model["discriminator"]
     real, fake = (judge(torch.cat([frames, maps], 1)) for maps in (truth, drawn.detach()))
     own = -(logsigmoid(real).mean() + logsigmoid(-fake).mean()) / 2
-    deceit = -logsigmoid(judge(torch.cat([frames, drawn], 1))).mean() + 7.0 * l1_loss(drawn, truth)
+    deceit = (
+        -logsigmoid(judge(torch.cat([frames, drawn], 1))).mean() + 7.0 * (counts * (drawn - truth).abs()).mean()
+    )
     assert isinstance(recipe.phase, PairedPhase)
     joint = recipe.phase.patient_loss(model, slices, rng())
     torch.testing.assert_close(joint, own + deceit)

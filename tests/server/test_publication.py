@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from server.dataset import publication
+from server.dataset.card import _MEANING
 from server.dataset.cases import check_cases, write_cases
 from server.dataset.origin import USUAL
 from server.dataset.publication import publish, write_unsafe_samples
@@ -88,6 +89,15 @@ def test_a_series_is_published_with_its_timing_where_a_cohort_would_have_it(tmp_
     assert timing == scan.timing
     assert case.shape == (12, 10, 3)
     assert {Path(name).parent.name for name in case.files.values()} == {"perf"}
+
+
+def test_a_data_card_says_what_every_kind_of_volume_means(tmp_path: Path) -> None:
+    store = store_at(tmp_path, Story().events())
+    publish(RunFolder(tmp_path), tmp_path / "dataset", [perfusion()], store=store)
+    said = (tmp_path / "dataset" / "README.md").read_text()
+    assert "- `cbf`: cerebral blood flow, ml/100 g/min" in said
+    assert "- `dsc`: series of a contrast bolus" in said
+    assert set(_MEANING) == set(Role)
 
 
 def test_a_published_series_that_reads_back_in_another_shape_is_refused(tmp_path: Path) -> None:
