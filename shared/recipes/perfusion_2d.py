@@ -33,9 +33,9 @@ from shared.models.perfusion_unet import PUBLISHED, PerfusionUnet, TemporalTrunk
 from shared.phantoms.dsc import simulate_patients
 from shared.privacy.randomness import derive_seed
 from shared.recipes.perfusion_records import ROLES, PerfusionRecords, draw_maps, records
-from shared.recipes.translation import PairedPhase
+from shared.recipes.translation import PairedPhase, Split
 from shared.recipes.translator_recipe import TranslationSchedule, TranslatorRecipe
-from shared.recipes.wasserstein import SMOOTHED
+from shared.recipes.wasserstein import SMOOTHED, MakeOptimizer
 
 # About the median norm of a phantom's gradient after pre-training small networks, at each preset's λ.
 _CLIP_NORM = {"small": 30.0, "paper": 10.0, "published": 10.0}
@@ -58,7 +58,11 @@ class PerfusionPhase(PairedPhase):
     Beside fluid a network would otherwise draw times between the tissue's and 0.
     """
 
-    fluid = 1.0  # how much such a pixel counts
+    def __init__(self, split: Split, levers: PerfusionSchedule, make_optimizer: MakeOptimizer) -> None:
+        """Weigh as the levers say."""
+        loss = CrossEntropy(sigmoid_twice=levers.as_published)
+        super().__init__(split, levers.reconstruction, make_optimizer, loss)
+        self.fluid = levers.fluid
 
     def counts(self, records: Tensor) -> Tensor:
         """See `PairedPhase.counts`; tissue is where there is a transit time."""
@@ -112,11 +116,7 @@ class Perfusion(TranslatorRecipe):
 
     def make_phase(self) -> PerfusionPhase:
         """See `TranslatorRecipe.make_phase`."""
-        levers = self.schedule
-        loss = CrossEntropy(sigmoid_twice=levers.as_published)
-        phase = PerfusionPhase(self._frames_and_maps, levers.reconstruction, self.move, loss)
-        phase.fluid = levers.fluid
-        return phase
+        return PerfusionPhase(self._frames_and_maps, self.schedule, self.move)
 
     def networks(self) -> dict[str, nn.Module]:
         """See `TranslatorRecipe.networks`."""
