@@ -6,6 +6,7 @@ than its teacher. Beside the networks stand the teacher and a constant, which co
 
 from collections.abc import Sequence
 
+from shared.recipes.settings import Setting
 from simulations.studies.bench import Bench, Findings
 from simulations.studies.cells import Done
 from simulations.studies.cohorts import Hospitals
@@ -39,18 +40,24 @@ SIZES = {
     "small": Scale(Hospitals(4, 50, 10, (64, 64, 8), 10, 10, kind="dsc"), 1, "small", RECIPE),
     "paper": Scale(Hospitals(4, 50, 20, (128, 128, 21), 25, 20, kind="dsc"), 3, "paper", RECIPE),
 }
-TUNING = {"small": 20, "paper": 131}  # rounds at the second site; the paper: 50 epochs of its 50 patients
+# Of a small preset, which learns most of what it learns from public phantoms: fewer rounds and smaller draws.
+ROUNDS: dict[str, int | None] = {"small": 40, "paper": None}
+DRAWS: dict[str, dict[str, Setting]] = {"small": {"sampling_rate": 0.06, "records": 2}, "paper": {"map": "all"}}
+PRIVATE_DRAWS = {"small": {**DRAWS["small"], "sampling_rate": 0.1}, "paper": DRAWS["paper"]}
+TUNING = {"small": 10, "paper": 131}  # rounds at the second site; the paper: 50 epochs of its 50 patients
+TUNING_RATE = {"small": 0.25, "paper": 4 / 50}  # of its patients at a time: there are fewer
 
 
 def rows(preset: str) -> tuple[Row, ...]:
     """Return the networks: of the teacher's maps, as in the paper, of the truth, and a private one."""
-    settings = {} if preset == "small" else {"map": "all"}
+    rounds, draws = ROUNDS[preset], DRAWS[preset]
+    private = f"private temp-pix2pix, ε at most {EPSILON:g}"
     return (
-        Row("taught-pix2pix", "pix2pix, of the teacher's maps", PIX2PIX, settings=settings),
-        Row("taught-temporal", "temp-pix2pix, of the teacher's maps", TEMPORAL, settings=settings),
-        Row("pix2pix", "pix2pix", PIX2PIX, settings=settings),
-        Row("temporal", "temp-pix2pix", TEMPORAL, settings=settings),
-        Row("private", f"private temp-pix2pix, ε at most {EPSILON:g}", TEMPORAL, EPSILON, settings=settings),
+        Row("taught-pix2pix", "pix2pix, of the teacher's maps", PIX2PIX, None, rounds, draws),
+        Row("taught-temporal", "temp-pix2pix, of the teacher's maps", TEMPORAL, None, rounds, draws),
+        Row("pix2pix", "pix2pix", PIX2PIX, None, rounds, draws),
+        Row("temporal", "temp-pix2pix", TEMPORAL, None, rounds, draws),
+        Row("private", private, TEMPORAL, EPSILON, rounds, PRIVATE_DRAWS[preset]),
     )
 
 
@@ -160,5 +167,11 @@ def _training(sizes: Scale, row: Row, seed: int, cohort: str) -> Training:
 
 def _tuning(sizes: Scale, row: Row, seed: int, cohort: str, before: Training) -> Training:
     """Return a run at the second site that goes on from the first site's network."""
-    tuned = {"cohort": cohort, "rounds": TUNING[sizes.preset], "start": _run(row.key, seed), "start_of": before}
+    tuned = {
+        "cohort": cohort,
+        "rounds": TUNING[sizes.preset],
+        "settings": {**before.settings, "sampling_rate": TUNING_RATE[sizes.preset]},
+        "start": _run(row.key, seed),
+        "start_of": before,
+    }
     return before.model_copy(update=tuned)

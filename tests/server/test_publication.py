@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from server.dataset import publication
+from server.dataset import gate
 from server.dataset.card import _MEANING
 from server.dataset.cases import check_cases, write_cases
 from server.dataset.origin import USUAL
@@ -280,10 +280,10 @@ def test_a_cost_on_which_accountants_disagree_is_not_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = store_at(tmp_path, Story().events())
-    monkeypatch.setattr(publication, "disagreements_or_none", lambda: lambda spent, delta: ["PLD and PRV differ"])
+    monkeypatch.setattr(gate, "disagreements_or_none", lambda: lambda spent, delta: ["PLD and PRV differ"])
     with pytest.raises(PublicationRefused, match="PLD and PRV differ"):
         publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)
-    monkeypatch.setattr(publication, "disagreements_or_none", lambda: None)
+    monkeypatch.setattr(gate, "disagreements_or_none", lambda: None)
     with pytest.raises(PublicationRefused, match="not installed; install it"):
         publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)
     assert not (tmp_path / "dataset").exists()

@@ -278,8 +278,12 @@ def test_patch_level_is_shown_as_such() -> None:
 
 def test_releases_are_listed() -> None:
     release = Release(run=RUN_ID, kind="release", cases=5, manifest="a" * 64)
-    made = build_report(signed_all([*Story().events(), release]), RUN_ID)
-    assert made["releases"] == [{"kind": "release", "cases": 5, "manifest": "a" * 64}]
+    network = Release(run=RUN_ID, kind="release", what="network", cases=0, manifest="b" * 64)
+    made = build_report(signed_all([*Story().events(), release, network]), RUN_ID)
+    assert made["releases"] == [
+        {"kind": "release", "what": "data set", "cases": 5, "manifest": "a" * 64},
+        {"kind": "release", "what": "network", "cases": 0, "manifest": "b" * 64},
+    ]
     canonical(made)
 
 

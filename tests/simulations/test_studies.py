@@ -40,7 +40,7 @@ def silent(what: str, done: int, total: int) -> None:
 def tiny(recipe: str) -> Scale:
     """Return sizes that take seconds."""
     if recipe == "perfusion-2d":
-        return Scale(Hospitals(1, 3, 3, (48, 48, 6), 3, 2, kind="dsc"), 1, "small", recipe)
+        return Scale(Hospitals(1, 6, 4, (64, 64, 8), 6, 3, kind="dsc"), 1, "small", recipe)
     if recipe == "translate-2d":  # whose patients do not all have a lesion
         people = Hospitals(1, 6, 6, (64, 64, 16), kind="dwi")
         return Sizes(people, seeds=1, pairs=3, size=(64, 64, 16), steps=2, recipe=recipe)
@@ -93,6 +93,7 @@ def test_a_study_from_end_to_end_and_again(
     monkeypatch.setattr(platscher, "ROUNDS", {"small": (1, 1)})
     monkeypatch.setattr(vessels_levers, "PATIENTS", ())  # each would take a minute
     monkeypatch.setattr(kossen_ch7, "TUNING", {"small": 1})
+    monkeypatch.setattr(kossen_ch7, "TUNING_RATE", {"small": 1.0})
     preload(study_of.__name__)
     sizes = tiny(study_of.SIZES["small"].recipe)
     bench = Bench(tmp_path, 2, silent)
