@@ -17,6 +17,8 @@ from shared.recipes.network_file import About, read_network
 from shared.recipes.perfusion_2d import Perfusion
 from shared.recipes.perfusion_records import brain_of, draw_maps
 
+RELATIVE = "CBF and CBV are as the maps it learnt from were: relative, unless those were calibrated"
+
 
 def draw_by_network(request: Request, network: Path, out: Path) -> tuple[About, Mismatch | None]:
     """Write the maps that a network draws of a series, their sidecar and picture into the new folder `out`.
@@ -59,7 +61,7 @@ def _told(
         "software": {"name": "willis", "version": version("willis")},
         "series": request.series.name,
         "maps": {role.value: {"what": NAMES[role], "unit": UNITS[role]} for role in maps},
-        "notes": read.notes,
+        "notes": [*read.notes, RELATIVE],
         "repetition_time_s": read.timing.repetition_s,
         "echo_time_s": read.timing.echo_s,
         "network": {

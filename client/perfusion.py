@@ -124,7 +124,7 @@ def _by_network(request: "Request", network: Path, out: Path) -> None:
 
     about, found = draw_by_network(request, network, out)
     click.echo(f"network   {about.recipe} {about.variant}, run {about.run[:12]}")
-    click.echo(f"its cost  {about.claim}")
+    click.echo(f"it says   {about.claim} (of itself: compare the file's SHA-256 with the coordinator's ledger)")
     if found is not None:
         click.echo(f"Tmax      {', '.join(f'> {seconds} s {ml:.0f} ml' for seconds, ml in found.late_ml.items())}")
     click.echo(DISCLAIMER)

@@ -86,8 +86,8 @@ def translate(
 def network(run: Path, out: Path, unsafe_non_private: bool) -> None:
     """Write the trained generator of the run RUN to the new file OUT, for hospitals that use it.
 
-    It is published as a data set is: gated by the same rules, recorded in the ledger, its cost in the file. It
-    costs no privacy budget beyond the run's.
+    It is gated by the same rules as a data set and recorded in the ledger by the file's SHA-256. The file says
+    what the run cost, and is not signed: compare its SHA-256 with the ledger's. It costs no budget of its own.
 
     \b
     Example, of a run of perfusion-2d:

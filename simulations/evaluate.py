@@ -15,7 +15,6 @@ SIMULATION_ONLY = (
     "Simulation only: figures on patients, trained on or held out, are computed without a mechanism. "
     "They cost privacy that no ledger counts, and may not leave a hospital."
 )
-RESEARCH_ONLY = "Research use only; not for diagnosis."
 WIDEST = 200  # characters; no table is wider, whatever is put beside
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
@@ -98,6 +97,8 @@ def evaluate(
     from simulations.evaluation.cohorts import training_cohorts
 
     published = find_published(run)
+    if outline and "dwi" not in published.roles():
+        raise click.UsageError("--outline needs a data set of strokes: diffusion-weighted images with lesions")
     others = tuple(find_published(path) for path in beside)
     cohorts, where = real or training_cohorts(run), Tissue(tissue)
     asked = Asked(cohorts, held_out, steps, repeats, seed, combined, others, where, quick, features)
@@ -105,8 +106,6 @@ def evaluate(
     target.parent.mkdir(parents=True, exist_ok=True)
     if "dwi" in published.roles():
         return _strokes(published, asked, target, outline)
-    if outline:
-        raise click.UsageError("--outline needs a data set of strokes: diffusion-weighted images with lesions")
     has_images = any(published.roles() - {"label-lesion_mask"})
     (_vessels if has_images else _lesions)(published, asked, target)
 
@@ -134,7 +133,7 @@ def _vessels(published: "Published", asked: "Asked", target: Path) -> None:
 
 def _strokes(published: "Published", asked: "Asked", target: Path, images: Sequence[Path]) -> None:
     from simulations.bars import bars
-    from simulations.evaluation.outlines import outline_images, read_images
+    from simulations.evaluation.outlines import DISCLAIMER, outline_images, read_images
     from simulations.evaluation.strokes import as_json, evaluate_strokes, table, verdict
 
     scans = read_images(images)  # before an hour is spent
@@ -143,7 +142,7 @@ def _strokes(published: "Published", asked: "Asked", target: Path, images: Seque
     _show(published, (table(rows, asked.seed), verdict(rows, asked.seed)))
     _write(target, "strokes: Dice and detection of lesions", published, asked, as_json(rows, asked.seed))
     if scans:
-        note = f"Trained on {published.folder.name}. {RESEARCH_ONLY}"
+        note = f"Trained on {published.folder.name}. {DISCLAIMER}"
         for path in outline_images(rows, scans, published.strokes()[0].spacing, target, note):
             click.echo(f"wrote     {path}")
 

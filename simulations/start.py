@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from safetensors.torch import save
+from torch import nn
 
 from server.run.coordinator import load_model
 from server.run.folder import RunFolder
@@ -26,6 +27,8 @@ def weights_of(path: Path, asked: Asked) -> bytes:
     if (recipe.name, recipe.variant, recipe.preset) != (mine.name, mine.variant, mine.preset):
         wanted = f"recipe {mine.name}, variant {mine.variant}, preset {mine.preset}"
         raise UsageError(f"--start-from {path}: {run.system}; {wanted} is asked for, ask for the same")
+    if _shapes(model) != _shapes(mine.build(0)):
+        raise UsageError(f"--start-from {path}: its networks are of another size; ask for the settings it had")
     ledger = folder.home.open_ledger()
     ledger.close()
     reasons = reasons_against(view(ledger.events, run.run))
@@ -34,3 +37,7 @@ def weights_of(path: Path, asked: Asked) -> bytes:
         raise UsageError(f"--start-from {path}: {msg}; start from a private run, or say --unsafe-non-private")
     weights: bytes = save({name: value.contiguous() for name, value in model.state_dict().items()})
     return weights
+
+
+def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in model.state_dict().items()}

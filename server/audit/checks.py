@@ -126,7 +126,9 @@ def check_release(dataset: Path, events: Sequence[SignedEvent], run: str, key: s
         known = list(events[: first_release(seen, len(events))])
         lines = lines_of(known)
         problems = []
-        if digest((dataset / SUMS).read_bytes()) not in {r.manifest for r in seen.releases}:
+        manifest = digest((dataset / SUMS).read_bytes())
+        cases = next((r.cases for r in seen.releases if r.manifest == manifest), None)
+        if cases is None:
             problems.append("the ledger has no release of this data set")
         then = read_checkpoint(dataset / CHECKPOINT)
         if then.head != head_of(lines) or not then.is_by(key):
@@ -140,7 +142,7 @@ def check_release(dataset: Path, events: Sequence[SignedEvent], run: str, key: s
         card = (dataset / "README.md").read_text(encoding="utf-8")
         if strange := sorted(set(_EPSILON.findall(card)) - set(_EPSILON.findall(canonical(right).decode()))):
             problems.append(f"README.md names an ε that does not follow from the ledger: {', '.join(strange)}")
-        return Finding.of(check, problems, f"release of {seen.releases[0].cases} cases" if seen.releases else "")
+        return Finding.of(check, problems, f"release of {cases} cases")
 
     return guarded(check, compare)
 

@@ -25,6 +25,7 @@ from server.run.folder import RunFolder
 from shared.canonical import Json, canonical
 from shared.files import write_durably
 from shared.ledger.budget import over_cap, patient_level
+from shared.ledger.events import Release
 from shared.ledger.log import SignedEvent, parse
 from shared.ledger.release_rules import objections
 from shared.ledger.verify_spending import Disagreements
@@ -69,10 +70,14 @@ def build_report(events: Sequence[SignedEvent], run: str, second: SecondOpinions
         "conditions": list(words.CONDITIONS) if holds else [],
         "layers": layers_json(words.outside(seen, apart)),
         "earlier_non_private": _earlier_non_private(groups),
-        "releases": [
-            {"kind": r.kind, "what": r.what, "cases": r.cases, "manifest": r.manifest} for r in seen.releases
-        ],
+        "releases": [_release(r) for r in seen.releases],
     }
+
+
+def _release(release: Release) -> dict[str, Json]:
+    """Return a release; what it is, only where it is no data set, as in reports of before there were others."""
+    told: dict[str, Json] = {"kind": release.kind, "cases": release.cases, "manifest": release.manifest}
+    return told if release.what == "data set" else told | {"what": release.what}
 
 
 def write_report(run_dir: Path) -> Path:

@@ -82,17 +82,19 @@ def report_schema() -> Schema:
         ),
         earlier_non_private=listed(record(sites=listed(TEXT), run=TEXT, recipe=TEXT, variant=TEXT)),
         releases=listed(
-            record(
-                kind={"enum": ["release", "simulation"]},
-                what={"enum": ["data set", "network"]},
-                cases=WHOLE,
-                manifest=DIGEST,
-            )
+            record(kind={"enum": ["release", "simulation"]}, cases=WHOLE, manifest=DIGEST)
+            | {"properties": _released()}
         ),
     )
     head: Schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Willis budget report"}
     definitions: dict[str, Json] = dict(_definitions())
     return head | fields | {"$defs": definitions}
+
+
+def _released() -> dict[str, Json]:
+    """Return the fields of a release; `what` is there only where it is no data set."""
+    kinds: Schema = {"enum": ["release", "simulation"]}
+    return {"kind": kinds, "cases": WHOLE, "manifest": DIGEST, "what": {"const": "network"}}
 
 
 def _definitions() -> dict[str, Schema]:

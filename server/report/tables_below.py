@@ -59,8 +59,12 @@ the site
 <h3>Released</h3>
 <ul>
 {% for release in r.releases %}
-<li>{{ "SIMULATION, not a release: " if release.kind == "simulation" }}
-{{ "a trained network, SHA-256" if release.what == "network" else release.cases ~ " synthetic cases, SHA256SUMS" }}
+{% if "what" in release %}
+<li>{{ "SIMULATION, not a release: " if release.kind == "simulation" }}a trained network, SHA-256
+{% else %}
+<li>{{ "SIMULATION, not a release: " if release.kind == "simulation" }}{{ release.cases }} synthetic cases,
+SHA256SUMS
+{% endif %}
 <code>{{ release.manifest }}</code></li>
 {% endfor %}
 </ul>

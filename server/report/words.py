@@ -108,6 +108,10 @@ def pretraining(view: RunView) -> str:
     """Say what the initial weights had seen before any patient."""
     if not view.run.pretrained_on:
         return "nothing: the initial weights were drawn at random"
+    if view.run.is_query:
+        return f"the network that is measured ({view.run.pretrained_on})"
+    if view.run.begins_with_weights:
+        return f"what another run had ({view.run.pretrained_on}), whose cost to its patients is not counted here"
     return f"{view.run.pretrained_on}: public, so it costs the patients nothing"
 
 
@@ -120,6 +124,8 @@ def warnings(view: RunView, crossed: list[str]) -> list[Json]:
         found.append("NOT PATIENT-LEVEL: the unit is the patch. Nothing made from this run may be published.")
     if view.is_seeded and view.is_private:
         found.append("SIMULATION: the noise came from a seed, so it protects no real patient.")
+    if view.run.begins_with_weights and not view.run.is_query:
+        found.append("FINE-TUNED: it began with another run's weights. Nothing made from it may be published.")
     if view.status is Status.UNSETTLED:
         found.append("UNSETTLED: reservations are open and are counted in full.")
     if view.status is Status.REFUSED:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from flwr.serverapp import Grid
-from safetensors.torch import load_file
+from safetensors import torch as safetensors
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -21,6 +21,7 @@ from server.run.job import Job
 from server.run.planning import plan
 from server.run.rounds import Rounds, use_cores
 from server.run.witnesses import witness
+from shared.canonical import digest
 from shared.device import device, home, placed
 from shared.errors import CheckpointError, UsageError, WillisError
 from shared.ledger.events import Round, Run
@@ -132,13 +133,30 @@ def _open_state(
         load_state(optimizer, _under(last.arrays, _OPTIMIZER))
         _record_round(record, run, last)
         return model, optimizer, last.round
-    if folder.initial_file.exists():
-        model.load_state_dict(load_file(folder.initial_file), strict=False)
+    if run.begins_with_weights:
+        model.load_state_dict(
+            _given_weights(folder), strict=not run.is_query
+        )  # of a query, one network of several
     elif pretrain:
         use_cores(recipe.preset)
         recipe.pretrain(model, derive_seed(run.public_seed, "pretrain"), progress)
     save_checkpoint(folder.checkpoints, Checkpoint(0, _state(model, optimizer)))
     return model, optimizer, 0
+
+
+def _given_weights(folder: RunFolder) -> Arrays:
+    """Return the weights that the run was asked to begin with.
+
+    Raises:
+        CheckpointError: they are missing, or others.
+    """
+    wanted = folder.job().initial
+    content = folder.initial_file.read_bytes() if folder.initial_file.exists() else b""
+    if digest(content) != wanted:
+        msg = f"not the weights the run begins with (SHA-256 {wanted[:12]}…); restore them, or start a new run"
+        raise CheckpointError(f"{folder.initial_file}: {msg}")
+    arrays: Arrays = safetensors.load(content)
+    return arrays
 
 
 def _state(model: nn.ModuleDict, optimizer: Optimizer | None) -> Arrays:

@@ -49,7 +49,8 @@ def drawer_of(path: Path) -> Drawer:
         return _chained(path)
     folder = RunFolder(path)
     recipe, model, run = load_model(folder)
-    return Drawer(folder, run, recipe.sources, partial(recipe.sample, model), USUAL, recipe.worse_than_public)
+    origin = Origin(recipe.made) if recipe.made else USUAL
+    return Drawer(folder, run, recipe.sources, partial(recipe.sample, model), origin, recipe.worse_than_public)
 
 
 def load_translator(folder: RunFolder) -> tuple[nn.Module, int, Run]:

@@ -65,17 +65,18 @@ def compare(
 
     Args:
         kinds: sources of cases by name.
-        patients: how to read each one's scans, with image and lesion; one with a lesion at least.
+        patients: how to read each one's scans, with image and lesion; two with a lesion at least.
         steps: updates of each training.
         repeats: trainings of each kind, with seeds `seed`, `seed + 1`, ...; each asks its source anew.
         seed: of the first training.
         on_step: called with the kind's name after each update, and with `TESTING` after each patient.
 
     Raises:
-        UsageError: cases that cannot be trained on, or no patient has a lesion.
+        UsageError: cases that cannot be trained on, or fewer than two patients have a lesion.
     """
-    if not any(scan.volumes[Role.LESION].any() for read in patients.values() for scan in read()):
-        raise UsageError("no held-out patient has a lesion, so there is nothing to find; hold out others")
+    with_lesion = sum(any(scan.volumes[Role.LESION].any() for scan in read()) for read in patients.values())
+    if with_lesion < 2:
+        raise UsageError(f"{with_lesion} held-out patients with a lesion: two or more are needed; hold out others")
     networks: dict[str, list[nn.Module]] = {}
     counts = {}
     for name, source in kinds.items():

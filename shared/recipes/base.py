@@ -121,6 +121,8 @@ class Recipe(ABC):
     def defaults(cls, preset: str, *, private: bool) -> Schedule:
         """Return the schedule of a preset; `private` says whether steps are noised, which wants other sizes."""
 
+    made: ClassVar[str] = ""  # how cases are made, for the data card, where not image and label by one generator
+
     @property
     def worse_than_public(self) -> str:
         """What showed that data of this size are worth less than the free public simulator's; "" if nothing did.

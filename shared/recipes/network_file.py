@@ -5,7 +5,8 @@ The format is safetensors, which runs no code when it is read; what a file says 
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
@@ -23,13 +24,13 @@ class About(BaseModel):
     """What a file says of itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    run: str
+    run: str = Field(pattern=r"^[0-9a-f]{8,64}$")
     recipe: str
     variant: str
     preset: str
     settings: dict[str, Setting]
     private: bool
-    claim: str  # never a bare ε; of a network that is not private, why
+    claim: str = Field(max_length=2000, pattern=r"^[^\x00-\x1f\x7f]+$")  # never a bare ε; if not private, why
     ledger: dict[str, int | str]  # size and root of the ledger the claim follows from
 
 
@@ -53,6 +54,8 @@ def read_network(path: Path, recipe: str) -> tuple[Recipe, nn.Module, About]:
     except (OSError, ValidationError, SafetensorError) as err:
         msg = "no network of Willis; ask the coordinator for a file of `willis network`"
         raise UsageError(f"{path}: {msg}") from err
+    if not all(torch.isfinite(value).all() for value in weights.values()):
+        raise UsageError(f"{path}: holds weights that are not finite; ask for the file again")
     if about.recipe != recipe:
         raise UsageError(f"{path}: a network of recipe {about.recipe}; one of {recipe} is needed")
     made = load(about.recipe, about.variant, about.preset, private=about.private, settings=about.settings)

@@ -78,6 +78,10 @@ class Perfusion(TranslatorRecipe):
     presets = ("small", "paper", "published")
     phantoms = 40
     simulator = "public perfusion simulator"
+    made = (
+        "Series and brain masks are of public phantoms, which are nobody's; the generator drew the maps from each "
+        "series. Nobody has corrected them by hand."
+    )
 
     schedule: PerfusionSchedule
 

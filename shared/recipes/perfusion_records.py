@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared.errors import CohortError
+from shared.imaging.orientation import from_ras, upright
 from shared.imaging.perfusion.brain import brain_mask
 from shared.imaging.perfusion.frames import frames_of
 from shared.imaging.perfusion.windows import MAPS, from_window, to_window
@@ -37,7 +38,7 @@ def records(scans: Iterable[Scan], edge: int) -> PerfusionRecords:
     Raises:
         CohortError: no bolus is seen in a series.
     """
-    return PerfusionRecords(torch.cat([_pairs(scan, edge) for scan in scans]))
+    return PerfusionRecords(torch.cat([_pairs(upright(scan), edge) for scan in scans]))
 
 
 def draw_maps(generator: nn.Module, scan: Scan, edge: int, maps: Sequence[Role] = MAPS) -> dict[Role, Volume]:
@@ -54,6 +55,7 @@ def draw_maps(generator: nn.Module, scan: Scan, edge: int, maps: Sequence[Role] 
     Raises:
         CohortError: no brain or no bolus is found in the series, or its timing is not known.
     """
+    affine, scan = scan.affine, upright(scan)
     brain = brain_of(scan)
     frames = _frames(scan, brain, edge)
     drawn = torch.full((len(frames), len(maps), edge, edge), -1.0)
@@ -62,7 +64,8 @@ def draw_maps(generator: nn.Module, scan: Scan, edge: int, maps: Sequence[Role] 
         with torch.no_grad():
             drawn[some] = generator(frames[some].to(where)).float().cpu()
     volumes = _to_volumes(drawn, scan.shape)
-    return {role: np.where(brain, from_window(role, volumes[..., n]), 0) for n, role in enumerate(maps)}
+    inside = {role: np.where(brain, from_window(role, volumes[..., n]), 0) for n, role in enumerate(maps)}
+    return {role: from_ras(volume, affine) for role, volume in inside.items()}
 
 
 def _pairs(scan: Scan, edge: int) -> Tensor:

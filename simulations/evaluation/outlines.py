@@ -12,6 +12,8 @@ from shared.imaging import nifti
 from shared.imaging.scan import Role, Scan
 from simulations.evaluation.vessels import SYNTHETIC
 
+DISCLAIMER = "Research use only; not for diagnosis."
+
 
 def read_images(paths: Sequence[Path]) -> dict[str, Scan]:
     """Return the images by name.
@@ -41,7 +43,7 @@ def outline_images(
     found = {name: (scan, outline(network, scan, spacing)) for name, scan in scans.items()}
     for name, (scan, mask) in found.items():
         path = target.with_name(f"{target.stem}-{name}-lesion.nii.gz")
-        nifti.write(path, mask.astype(np.uint8), scan.affine, "predicted lesion; research use only")
+        nifti.write(path, mask.astype(np.uint8), scan.affine, f"predicted lesion. {DISCLAIMER}")
         yield path
     picture = target.with_name(f"{target.stem}-outlines.png")
     picture.write_bytes(outline_figure(found, note))

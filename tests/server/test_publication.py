@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from server.dataset import gate
+from server.dataset import gate, publication
 from server.dataset.card import _MEANING
 from server.dataset.cases import check_cases, write_cases
 from server.dataset.origin import USUAL

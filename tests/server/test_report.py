@@ -281,8 +281,8 @@ def test_releases_are_listed() -> None:
     network = Release(run=RUN_ID, kind="release", what="network", cases=0, manifest="b" * 64)
     made = build_report(signed_all([*Story().events(), release, network]), RUN_ID)
     assert made["releases"] == [
-        {"kind": "release", "what": "data set", "cases": 5, "manifest": "a" * 64},
-        {"kind": "release", "what": "network", "cases": 0, "manifest": "b" * 64},
+        {"kind": "release", "cases": 5, "manifest": "a" * 64},
+        {"kind": "release", "cases": 0, "manifest": "b" * 64, "what": "network"},
     ]
     canonical(made)
 

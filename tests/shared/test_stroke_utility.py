@@ -58,7 +58,7 @@ def test_cases_that_show_the_lesion_are_worth_more() -> None:
 
 def test_what_cannot_be_judged_is_refused() -> None:
     shown = cases(visible=True)
-    with pytest.raises(UsageError, match="no held-out patient has a lesion"):
+    with pytest.raises(UsageError, match="0 held-out patients with a lesion"):
         compare({"shown": lambda seed: shown}, {"p": lambda: [case(1, lesion=False)]}, steps=1, repeats=1, seed=0)
     with pytest.raises(UsageError, match="these: none has enough lesion"):
         teachable([case(1, lesion=False)], "these")

@@ -80,3 +80,29 @@ def test_weights_of_another_variant_do_not_fit(places: Path) -> None:
     )
     assert chain.status == 2
     assert "is two runs" in str(chain.complained)
+
+
+def test_the_report_does_not_call_given_weights_public(places: Path) -> None:
+    train(places / "again", places / "second", "--start-from", places / "private", *PRIVATE)
+    page = (places / "again" / "report" / "index.html").read_text()
+    assert "FINE-TUNED" in page
+    assert "whose cost to its patients is not counted here" in page
+    assert "public, so it costs the patients nothing" not in page
+
+
+def test_networks_of_another_size_are_refused_before_any_budget_is_set_aside(places: Path) -> None:
+    sizes = iter(({"generator.0.weight": (3, 3)}, {}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("simulations.start._shapes", lambda model: next(sizes))
+        refused = train(places / "no", places / "second", "--start-from", places / "private", *PRIVATE)
+    assert "its networks are of another size" in refused.sentence()
+    assert not (places / "no").exists()
+
+
+def test_weights_that_were_swapped_are_not_begun_with(places: Path) -> None:
+    train(places / "swapped", places / "second", "--start-from", places / "private", *PRIVATE)
+    folder = RunFolder(places / "swapped")
+    for checkpoint in folder.checkpoints.glob("*"):
+        checkpoint.unlink()
+    folder.initial_file.write_bytes(b"others")
+    assert "not the weights the run begins with" in willis("simulate", places / "swapped", "--resume").sentence()
