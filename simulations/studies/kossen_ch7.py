@@ -1,7 +1,8 @@
 """Perfusion maps by networks (Kossen et al., 2023): two architectures, first site and second, private and not.
 
 Trained on a teacher's maps, as the paper's are, and on phantoms' truth, with which a network can become better
-than its teacher. Beside the networks stand the teacher and a constant, which costs nothing.
+than its teacher. Beside the networks stand the teacher, a constant, and a network that has only seen public
+phantoms, which is free: what does not beat it learnt nothing from patients.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from simulations.studies.kossen_ch7_tables import (
     CONSTANT,
     FIRST,
     NAME,
+    PUBLIC,
     SECOND,
     SMOOTHED,
     TUNED,
@@ -51,13 +53,12 @@ TUNING_RATE = {"small": 0.25, "paper": 4 / 50}  # of its patients at a time: the
 def rows(preset: str) -> tuple[Row, ...]:
     """Return the networks: of the teacher's maps, as in the paper, of the truth, and a private one."""
     rounds, draws = ROUNDS[preset], DRAWS[preset]
-    private = f"private temp-pix2pix, ε at most {EPSILON:g}"
     return (
         Row("taught-pix2pix", "pix2pix, of the teacher's maps", PIX2PIX, None, rounds, draws),
         Row("taught-temporal", "temp-pix2pix, of the teacher's maps", TEMPORAL, None, rounds, draws),
         Row("pix2pix", "pix2pix", PIX2PIX, None, rounds, draws),
         Row("temporal", "temp-pix2pix", TEMPORAL, None, rounds, draws),
-        Row("private", private, TEMPORAL, EPSILON, rounds, PRIVATE_DRAWS[preset]),
+        Row("private", "private temp-pix2pix", TEMPORAL, EPSILON, rounds, PRIVATE_DRAWS[preset]),
     )
 
 
@@ -98,6 +99,9 @@ def run(bench: Bench, sizes: Scale, chosen: Sequence[Row]) -> tuple[Findings, li
                 (CONSTANT, site, seed): Mapping(way=Way.CONSTANT, cohort=first[seed], tests=where),
                 (UNSMOOTHED, site, seed): Mapping(way=Way.CLASSICAL, tests=where),
                 (SMOOTHED, site, seed): Mapping(way=Way.CLASSICAL, smoothing_px=1.0, tests=where),
+                (PUBLIC, site, seed): Mapping(
+                    way=Way.PRETRAINED, variant=TEMPORAL, preset=sizes.preset, seed=seed, tests=where
+                ),
             }
         for row in chosen:
             for seed in sizes.draws:
@@ -120,7 +124,7 @@ def run(bench: Bench, sizes: Scale, chosen: Sequence[Row]) -> tuple[Findings, li
         chosen,
         {at: compared[cell.name] for at, cell in named.items()},
         {site: marks(bench.out, where) for site, where in tests.items()},
-        {row.key: str(done[_run(row.key, 1)].result["claim"]) for row in chosen},
+        {key: str(done[_run(key, 1)].result["claim"]) for row in chosen for key in (row.key, TUNED + row.key)},
         {name: len(done.result["failed"]) for name, done in zip(lessons, taught.values(), strict=True)},
     )
     tables = (

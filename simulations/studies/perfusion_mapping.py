@@ -22,6 +22,7 @@ from shared.imaging.perfusion.maps import UNITS
 from shared.imaging.perfusion.pipeline import Choices
 from shared.imaging.perfusion.windows import TOPS
 from shared.imaging.scan import Role, Scan, Volume
+from shared.recipes.catalogue import load
 from shared.recipes.perfusion_2d import Perfusion
 from shared.recipes.perfusion_records import ROLES, draw_maps
 from shared.recipes.wasserstein import SMOOTHED
@@ -41,6 +42,7 @@ class Way(StrEnum):
 
     CONSTANT = "constant"  # the training patients' median, everywhere in the brain
     CLASSICAL = "classical"  # deconvolution with the artery found by itself
+    PRETRAINED = "pretrained"  # a network that has seen public phantoms alone
     NETWORK = "network"
 
 
@@ -51,6 +53,9 @@ class Mapping(BaseModel):
     way: Way
     cohort: str = ""  # of the constant: folder of the training patients, relative to OUT
     smoothing_px: float = 0.0  # of the classical way
+    variant: str = ""  # of the pre-trained network, likewise the next two
+    preset: str = ""
+    seed: int = 0
     run: str = ""  # cell of the network's run
     run_of: Training | None = None
     tests: str  # folder of the test patients, with the maps that count as true
@@ -111,7 +116,12 @@ def _maker(out: Path, asked: Mapping) -> Callable[[Scan], Maps]:
     if asked.way is Way.CLASSICAL:
         choices = Choices(smoothing_px=asked.smoothing_px)
         return lambda scan: deconvolved(scan, choices)
-    recipe, model, _ = load_model(RunFolder(out / FOLDER / asked.run / "run"))
+    if asked.way is Way.PRETRAINED:
+        recipe = load(Perfusion.name, asked.variant, asked.preset)
+        model = recipe.build(asked.seed)
+        recipe.pretrain(model, asked.seed, lambda what, done, total: None)
+    else:
+        recipe, model, _ = load_model(RunFolder(out / FOLDER / asked.run / "run"))
     assert isinstance(recipe, Perfusion)
     return lambda scan: draw_maps(model[SMOOTHED].eval(), scan, recipe.edge, recipe.maps)
 
