@@ -40,7 +40,7 @@ def silent(what: str, done: int, total: int) -> None:
 def tiny(recipe: str) -> Scale:
     """Return sizes that take seconds."""
     if recipe == "perfusion-2d":
-        return Scale(Hospitals(1, 6, 4, (64, 64, 8), 6, 3, kind="dsc"), 1, "small", recipe)
+        return Scale(Hospitals(1, 6, 4, (64, 64, 8), 9, 3, kind="dsc"), 1, "small", recipe)
     if recipe == "translate-2d":  # whose patients do not all have a lesion
         people = Hospitals(1, 6, 6, (64, 64, 16), kind="dwi")
         return Sizes(people, seeds=1, pairs=3, size=(64, 64, 16), steps=2, recipe=recipe)
