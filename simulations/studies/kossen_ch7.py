@@ -5,7 +5,8 @@ than its teacher. Beside the networks stand the teacher, a constant, and a netwo
 phantoms, which is free: what does not beat it learnt nothing from patients.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from shared.recipes.settings import Setting
 from simulations.studies.bench import Bench, Findings
@@ -28,7 +29,7 @@ from simulations.studies.kossen_ch7_tables import (
     truth_table,
 )
 from simulations.studies.perfusion_figures import accuracy, maps_side_by_side
-from simulations.studies.perfusion_mapping import Mapping, Way, kept_slices, make_maps, marks, true_slices
+from simulations.studies.perfusion_mapping import MapMaking, Way, kept_slices, make_maps, marks, true_slices
 from simulations.studies.perfusion_teaching import TAUGHT, Teaching, teach
 from simulations.studies.rows import Row, Scale
 from simulations.studies.runs import Training, train
@@ -36,6 +37,8 @@ from simulations.studies.runs import Training, train
 RECIPE = "perfusion-2d"
 PIX2PIX, TEMPORAL = "pix2pix", "temp-pix2pix"
 EPSILON = 8.0
+
+Mappings = dict[tuple[str, str, int], MapMaking]  # by key of a way, site of the test patients, and seed
 
 
 SIZES = {
@@ -62,94 +65,89 @@ def rows(preset: str) -> tuple[Row, ...]:
     )
 
 
+@dataclass(frozen=True)
+class _Cohorts:
+    """Where patients are: `train-SEED`, `learn` at the second site, and test patients of both."""
+
+    own: Mapping[str, str]  # folders with true maps, by name
+    taught: Mapping[str, str]  # the same with the teacher's
+
+    def of(self, row: Row, name: str) -> str:
+        """Return the patients with the maps a row learns from, or is compared with."""
+        return (self.taught if row.key.startswith(TAUGHT) else self.own)[name]
+
+
 def run(bench: Bench, sizes: Scale, chosen: Sequence[Row]) -> tuple[Findings, list[Done]]:
     """Compute the study, or what is missing of it; return what was found, and the cells it came from."""
-    people = sizes.hospitals
-    first = {seed: bench.phantoms("cohorts", people.to_train(seed)) for seed in sizes.draws}
-    second = bench.phantoms("second-site", people.second_site(to_test=False))
-    tests = {
-        FIRST: bench.phantoms("held-out", people.to_test()),
-        SECOND: bench.phantoms("second-site", people.second_site(to_test=True)),
-    }
-    folders = {**{f"train-{seed}": where for seed, where in first.items()}, "learn": second, **tests}
-    lessons = {name: Teaching(cohort=where).cell(f"teach-{name}") for name, where in folders.items()}
+    own = _patients(bench, sizes)
+    lessons = {name: Teaching(cohort=where).cell(f"teach-{name}") for name, where in own.items()}
     taught = bench.compute("the teacher's maps", list(lessons.values()), teach)
-
-    def patients(row: Row, name: str) -> str:
-        """Return a cohort with the maps a row learns from, or is compared with as the paper does."""
-        return f"{TAUGHT}/{lessons[name].name}" if row.key.startswith(TAUGHT) else folders[name]
-
-    trainings = {
-        (row.key, seed): _training(sizes, row, seed, patients(row, f"train-{seed}"))
-        for row in chosen
-        for seed in sizes.draws
+    cohorts = _Cohorts(own, {name: f"{TAUGHT}/{cell.name}" for name, cell in lessons.items()})
+    at = [(row, seed) for row in chosen for seed in sizes.draws]
+    first = {(row.key, seed): _training(sizes, row, seed, cohorts.of(row, f"train-{seed}")) for row, seed in at}
+    second = {
+        (TUNED + row.key, seed): _tuning(sizes, row, seed, cohorts.of(row, "learn"), first[row.key, seed])
+        for row, seed in at
     }
-    done = bench.compute("training", [one.cell(_run(*at)) for at, one in trainings.items()], train)
-    later = {
-        (TUNED + row.key, seed): _tuning(sizes, row, seed, patients(row, "learn"), trainings[row.key, seed])
-        for row in chosen
-        for seed in sizes.draws
-    }
-    done |= bench.compute("tuning", [one.cell(_run(*at)) for at, one in later.items()], train)
-
-    cells: dict[tuple[str, str, int], Mapping] = {}
-    for site, where in tests.items():
-        for seed in sizes.draws:
-            cells |= {
-                (CONSTANT, site, seed): Mapping(way=Way.CONSTANT, cohort=first[seed], tests=where),
-                (UNSMOOTHED, site, seed): Mapping(way=Way.CLASSICAL, tests=where),
-                (SMOOTHED, site, seed): Mapping(way=Way.CLASSICAL, smoothing_px=1.0, tests=where),
-                (PUBLIC, site, seed): Mapping(
-                    way=Way.PRETRAINED, variant=TEMPORAL, preset=sizes.preset, seed=seed, tests=where
-                ),
-            }
-        for row in chosen:
-            for seed in sizes.draws:
-                mapping = Mapping(
-                    way=Way.NETWORK,
-                    run=_run(row.key, seed),
-                    run_of=trainings[row.key, seed],
-                    tests=patients(row, site),
-                )
-                cells[row.key, site, seed] = mapping
-                if site == SECOND:
-                    key = TUNED + row.key
-                    moved = {"run": _run(key, seed), "run_of": later[key, seed]}
-                    cells[key, site, seed] = mapping.model_copy(update=moved)
-    named = {at: mapping.cell("-".join(("map", *map(str, at)))) for at, mapping in cells.items()}
-    compared = bench.compute("mapping", list(named.values()), make_maps)
-
+    done = bench.compute("training", [one.cell(_run(*key)) for key, one in first.items()], train)
+    done |= bench.compute("tuning", [one.cell(_run(*key)) for key, one in second.items()], train)
+    mappings = _yardsticks(sizes, own) | _mappings(chosen, cohorts, first | second)
+    cells = {key: mapping.cell("-".join(("map", *map(str, key)))) for key, mapping in mappings.items()}
+    compared = bench.compute("mapping", list(cells.values()), make_maps)
     found = Found(
         sizes.seeds,
         chosen,
-        {at: compared[cell.name] for at, cell in named.items()},
-        {site: marks(bench.out, where) for site, where in tests.items()},
+        {key: compared[cell.name] for key, cell in cells.items()},
+        {site: marks(bench.out, own[site]) for site in (FIRST, SECOND)},
         {key: str(done[_run(key, 1)].result["claim"]) for row in chosen for key in (row.key, TUNED + row.key)},
-        {name: len(done.result["failed"]) for name, done in zip(lessons, taught.values(), strict=True)},
+        {name: len(taught[cell.name].result["failed"]) for name, cell in lessons.items()},
     )
-    tables = (
-        published_table(found),
-        truth_table(found),
-        second_table(found),
-        late_table(found),
-        apart_table(found),
-    )
-    shown = {row.key: row.name for row in chosen if not row.key.startswith(TAUGHT)}
-    slices = {
-        "truth": true_slices(bench.out, tests[FIRST]),
-        "deconvolution": kept_slices(bench.out, named[SMOOTHED, FIRST, 1].name),
-        **{name: kept_slices(bench.out, named[key, FIRST, 1].name) for key, name in shown.items()},
+    slices = {"truth": true_slices(bench.out, own[FIRST])}
+    shown = [(SMOOTHED, "deconvolution"), *((key, name) for key, name in found.of_truth() if (key, 1) in first)]
+    slices |= {name: kept_slices(bench.out, cells[key, FIRST, 1].name) for key, name in shown}
+    figures = {f"{NAME}.png": accuracy(found)} | {
+        f"{NAME}-{what}.png": maps_side_by_side({n: of[who] for n, of in slices.items() if who in of}, title)
+        for what, (who, title) in found.notable().items()
     }
-    figures = {
-        f"{NAME}.png": accuracy(found),
-        **{
-            f"{NAME}-{what}.png": maps_side_by_side(
-                {name: of[patient] for name, of in slices.items() if patient in of}, title
-            )
-            for what, (patient, title) in found.notable().items()
-        },
-    }
+    tables = tuple(table(found) for table in (published_table, truth_table, second_table, late_table, apart_table))
     return Findings(tables, figures), [*taught.values(), *done.values(), *compared.values()]
+
+
+def _patients(bench: Bench, sizes: Scale) -> dict[str, str]:
+    people = sizes.hospitals
+    own = {f"train-{seed}": bench.phantoms("cohorts", people.to_train(seed)) for seed in sizes.draws}
+    own["learn"] = bench.phantoms("second-site", people.second_site(to_test=False))
+    own[FIRST] = bench.phantoms("held-out", people.to_test())
+    own[SECOND] = bench.phantoms("second-site", people.second_site(to_test=True))
+    return own
+
+
+def _yardsticks(sizes: Scale, own: Mapping[str, str]) -> Mappings:
+    """Return the ways that need no run."""
+    found: Mappings = {}
+    for site in (FIRST, SECOND):
+        tests = own[site]
+        for seed in sizes.draws:
+            network = {"variant": TEMPORAL, "preset": sizes.preset, "seed": seed}
+            found |= {
+                (CONSTANT, site, seed): MapMaking(way=Way.CONSTANT, cohort=own[f"train-{seed}"], tests=tests),
+                (UNSMOOTHED, site, seed): MapMaking(way=Way.CLASSICAL, tests=tests),
+                (SMOOTHED, site, seed): MapMaking(way=Way.CLASSICAL, smoothing_px=1.0, tests=tests),
+                (PUBLIC, site, seed): MapMaking(way=Way.PRETRAINED, tests=tests, **network),
+            }
+    return found
+
+
+def _mappings(chosen: Sequence[Row], cohorts: _Cohorts, trainings: Mapping[tuple[str, int], Training]) -> Mappings:
+    """Return what every network draws: of test patients of both sites, and, once tuned, of the second."""
+    rows = {prefix + row.key: row for row in chosen for prefix in ("", TUNED)}
+    return {
+        (key, site, seed): MapMaking(
+            way=Way.NETWORK, run=_run(key, seed), run_of=training, tests=cohorts.of(rows[key], site)
+        )
+        for (key, seed), training in trainings.items()
+        for site in ((SECOND,) if key.startswith(TUNED) else (FIRST, SECOND))
+    }
 
 
 def _run(key: str, seed: int) -> str:

@@ -46,7 +46,7 @@ class Way(StrEnum):
     NETWORK = "network"
 
 
-class Mapping(BaseModel):
+class MapMaking(BaseModel):
     """Everything that decides the maps and what they are compared with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,7 +70,7 @@ def make_maps(out: Path, cell: Cell) -> Json:
 
     Keeps a slice of each patient's maps in `OUT/mapped/<cell>.npz`.
     """
-    asked = Mapping.model_validate(cell.settings)
+    asked = MapMaking.model_validate(cell.settings)
     torch.set_num_threads(1)
     make = _maker(out, asked)
     found: dict[str, Json] = {}
@@ -109,7 +109,7 @@ def marks(out: Path, tests: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def _maker(out: Path, asked: Mapping) -> Callable[[Scan], Maps]:
+def _maker(out: Path, asked: MapMaking) -> Callable[[Scan], Maps]:
     if asked.way is Way.CONSTANT:
         values = _medians(find_patients(out / asked.cohort, ROLES))
         return lambda scan: {role: np.full(scan.shape, values[role], np.float32) for role in MAPS}
