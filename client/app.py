@@ -1,13 +1,14 @@
 """The hospital's Flower ClientApp: answers the coordinator's four questions and lets nothing else out.
 
 Whatever goes wrong, the coordinator learns a code and one of a few fixed sentences; the exception itself is
-written to the site's log. A deployed site names its folder in Flower's node configuration (`site-folder`).
+written to the site's log. A deployed site is described by Flower's node configuration (`_deployed`).
 """
 
 import threading
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 from torch import nn
 
-from client.cohort import Cohort
+from client.cohort import Cohort, find_cohort
 from client.site import Site
 from client.training import public_stream, randomness_for, train_round
 from client.witness import Witness
@@ -62,28 +63,36 @@ SENTENCES = {
 }
 
 _kept = threading.local()
-Home = Callable[[Context], Path]
 Answer = tuple[Body, Arrays]
 
 
-def build_app(home: Home, *, noise_seed: int | None = None, threads: int | None = None) -> ClientApp:
-    """Return a ClientApp.
+@dataclass(frozen=True)
+class Seat:
+    """A site and how it computes.
 
-    Args:
-        home: finds the site's folder from Flower's context.
+    Attributes:
+        site: the hospital.
         noise_seed: seeds noise and draws, in simulations only; None takes them from the operating system.
         threads: torch threads a message may use; None leaves torch's choice.
     """
+
+    site: Site
+    noise_seed: int | None = None
+    threads: int | None = None
+
+
+def build_app(seat_of: Callable[[Context], Seat]) -> ClientApp:
+    """Return a ClientApp that finds its seat from Flower's context."""
     app = ClientApp()
 
-    def answer(action: Callable[[Site, Message], Answer], message: Message, context: Context) -> Message:
-        if threads is not None:
-            torch.set_num_threads(threads)
-        site = Site(home(context))
+    def answer(action: Callable[[Seat, Message], Answer], message: Message, context: Context) -> Message:
+        seat = seat_of(context)
+        if seat.threads is not None:
+            torch.set_num_threads(seat.threads)
         try:
-            body, arrays = action(site, message)
+            body, arrays = action(seat, message)
         except Exception as err:
-            body, arrays = _failure(site, err), {}
+            body, arrays = _failure(seat.site, err), {}
         return Message(pack(body, encode(arrays)), reply_to=message)
 
     @app.query(ENROL.removeprefix("query."))
@@ -96,7 +105,7 @@ def build_app(home: Home, *, noise_seed: int | None = None, threads: int | None 
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
-        return answer(lambda site, asked: _train(site, asked, noise_seed), message, context)
+        return answer(_train, message, context)
 
     @app.query(WITNESS.removeprefix("query."))
     def witness(message: Message, context: Context) -> Message:
@@ -109,39 +118,44 @@ def build_app(home: Home, *, noise_seed: int | None = None, threads: int | None 
     return app
 
 
-def _enrol(site: Site, message: Message) -> Answer:
+def _enrol(seat: Seat, message: Message) -> Answer:
     request = unpack(message.content, EnrolRequest)
     recipe = load(request.recipe, request.variant, request.preset)
+    site = seat.site
     return EventReply(signed=site.enrol(site.cohort(recipe.roles))), {}
 
 
-def _reserve(site: Site, message: Message) -> Answer:
+def _reserve(seat: Seat, message: Message) -> Answer:
     request = unpack(message.content, ReserveRequest)
-    run = request.run
+    run, site = request.run, seat.site
     return EventReply(signed=site.reserve(run, site.cohort(_recipe_of(run).roles), resume=request.resume)), {}
 
 
-def _settle(site: Site, message: Message) -> Answer:
-    return EventReply(signed=site.settle(unpack(message.content, SettleRequest).run)), {}
+def _settle(seat: Seat, message: Message) -> Answer:
+    return EventReply(signed=seat.site.settle(unpack(message.content, SettleRequest).run)), {}
 
 
-def _witness(site: Site, message: Message) -> Answer:
-    return Witness(site.witnessed, site.identity).answer(unpack(message.content, WitnessRequest)), {}
+def _witness(seat: Seat, message: Message) -> Answer:
+    site = seat.site
+    return Witness(site.witnessed, site.identity, site.coordinator).answer(
+        unpack(message.content, WitnessRequest)
+    ), {}
 
 
-def _train(site: Site, message: Message, noise_seed: int | None) -> Answer:
+def _train(seat: Seat, message: Message) -> Answer:
     """Answer a round, or sign a refusal of what goes beyond the reservation: it is an event of the ledger."""
     request = unpack(message.content, TrainRequest)
     try:
-        return _update(site, request, to_tensors(unpack_arrays(message.content)), noise_seed)
+        return _update(seat, request, to_tensors(unpack_arrays(message.content)))
     except RequestRefused as err:
-        return EventReply(signed=site.refuse(request.run, request.round, str(err))), {}
+        return EventReply(signed=seat.site.refuse(request.run, request.round, str(err))), {}
 
 
-def _update(site: Site, request: TrainRequest, sent: Arrays, noise_seed: int | None) -> Answer:
+def _update(seat: Seat, request: TrainRequest, sent: Arrays) -> Answer:
     """Return a round's update: the stored bytes if it was answered before, else train."""
     if digest_tensors(sent) != request.base:
         raise ProtocolError("the model is not the one its digest says")
+    site = seat.site
     run = site.plan(request.run)
     if not 1 <= request.round <= run.rounds:
         raise RequestRefused(f"round {request.round} is not among the {run.rounds} reserved")
@@ -155,7 +169,7 @@ def _update(site: Site, request: TrainRequest, sent: Arrays, noise_seed: int | N
         arrays = outbox.recall(request.round)
         if arrays is None:
             before = outbox.optimizer_state(request.round)
-            arrays, state = _compute(site, run, request.round, sent, before, noise_seed)
+            arrays, state = _compute(seat, run, request.round, sent, before)
             outbox.store(request.round, arrays, state)
     update = Update(
         run=run.run,
@@ -169,9 +183,8 @@ def _update(site: Site, request: TrainRequest, sent: Arrays, noise_seed: int | N
     return UpdateReply.by(site.identity, update), dict(sorted(arrays.items()))
 
 
-def _compute(
-    site: Site, run: Run, round_: int, sent: Arrays, optimizer_state: Arrays, noise_seed: int | None
-) -> tuple[Arrays, Arrays]:
+def _compute(seat: Seat, run: Run, round_: int, sent: Arrays, optimizer_state: Arrays) -> tuple[Arrays, Arrays]:
+    site = seat.site
     recipe = _recipe_of(run)
     model = _networks(recipe, run)
     if set(sent) != set(sent_to_sites(recipe, model)):
@@ -183,7 +196,7 @@ def _compute(
         model,
         _patients(site, recipe, run),
         optimizer_state,
-        randomness_for(run, noise_seed, site.name, round_),
+        randomness_for(run, seat.noise_seed, site.name, round_),
         public_stream(run, site.name, round_),
     )
     if executed.steps != run.steps_per_round:
@@ -198,7 +211,7 @@ def _recipe_of(run: Run) -> Recipe:
 
 def _patients(site: Site, recipe: Recipe, run: Run) -> Mapping[str, Records]:
     """Return the records of the patients there are now: one who withdrew since they were read is not used."""
-    asked = (site.folder, run.recipe, run.variant, run.preset, run.public_seed)
+    asked = (site.images, run.recipe, run.variant, run.preset, run.public_seed)
     patients = records_of(*asked)
     if list(patients) != list(site.cohort(recipe.roles).ids):
         records_of.cache_clear()
@@ -219,14 +232,14 @@ def _networks(recipe: Recipe, run: Run) -> nn.ModuleDict:
 
 
 @lru_cache(maxsize=64)
-def records_of(folder: Path, recipe: str, variant: str, preset: str, seed: int) -> Mapping[str, Records]:
-    """Read a cohort once a process; what is kept, by patient id, is what training draws from.
+def records_of(images: Path, recipe: str, variant: str, preset: str, seed: int) -> Mapping[str, Records]:
+    """Read the cohort in `images` once a process; what is kept, by patient id, is what training draws from.
 
     Raises:
         CohortError: naming the file, or the patient, that does not fit the recipe.
     """
     made: Recipe = load(recipe, variant, preset)
-    cohort = Site(folder).cohort(made.roles)
+    cohort = find_cohort(images, made.roles)
     return {id_: _records_of(made, cohort, id_, derive_seed(seed, "records", id_)) for id_ in cohort.ids}
 
 
@@ -248,9 +261,16 @@ def _failure(site: Site, err: Exception) -> Failure:
     return Failure(site=site.name, code=code, sentence=SENTENCES.get(code, SENTENCES["error"]))
 
 
-def _deployed_home(context: Context) -> Path:
-    folder: Any = context.node_config["site-folder"]
-    return Path(str(folder))
+def _deployed(context: Context) -> Seat:
+    """Return the seat that Flower's node configuration describes."""
+    said: Mapping[str, Any] = context.node_config
+    site = Site(
+        Path(said["site-folder"]),
+        name=said["site-name"],
+        images=Path(said["cohort"]),
+        coordinator=said["coordinator-key"],
+    )
+    return Seat(site, noise_seed=said.get("noise-seed"), threads=said.get("threads"))
 
 
-app = build_app(_deployed_home)
+app = build_app(_deployed)

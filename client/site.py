@@ -1,6 +1,6 @@
 """One hospital: where its files are, who it is, what it allows and what it has spent.
 
-Everything Willis keeps at a site lies in `<cohort>/.willis/`: the signing key, the salt of the cohort's
+Everything Willis keeps at a site lies in `<folder>/.willis/`: the signing key, the salt of the cohort's
 commitment, the site's own ledger, the outbox of each run, and the log that never leaves.
 """
 
@@ -42,9 +42,19 @@ _RUN_NAME = re.compile(r"[0-9a-f]{8,64}")
 class Site:
     """A hospital's side of the protocol, without images: decisions, signatures, the site's ledger."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, name: str = "", images: Path | None = None, coordinator: str = "") -> None:
+        """Name a hospital's folders.
+
+        Args:
+            folder: of policy and state.
+            name: of the site; that of the folder where none is given.
+            images: of the cohort, which may be readable only; `folder` where none is given.
+            coordinator: public key of the one coordinator whose ledger is witnessed; "" for any.
+        """
         self.folder = folder
-        self.name = folder.name
+        self.name = name or folder.name
+        self.images = images or folder
+        self.coordinator = coordinator
         self._state = folder / STATE
 
     @property
@@ -80,7 +90,7 @@ class Site:
 
     def cohort(self, roles: Sequence[Role]) -> Cohort:
         """List the site's patients (see `find_cohort`)."""
-        return find_cohort(self.folder, roles)
+        return find_cohort(self.images, roles)
 
     def commitment(self, cohort: Cohort) -> str:
         """Return the salted digest of the patient list that the site signs instead of the list."""

@@ -16,9 +16,11 @@ from shared.messages import WitnessReply, WitnessRequest
 class Witness:
     """The checkpoints kept in one folder, a file for each coordinator's key."""
 
-    def __init__(self, folder: Path, identity: Identity) -> None:
+    def __init__(self, folder: Path, identity: Identity, coordinator: str = "") -> None:
+        """Witness in `folder`; `coordinator` is the only key whose log is witnessed, "" for any."""
         self._folder = folder
         self._identity = identity
+        self._coordinator = coordinator
 
     def kept(self, coordinator: str) -> Checkpoint | None:
         """Return the last checkpoint cosigned for the coordinator with this key.
@@ -36,8 +38,11 @@ class Witness:
 
         Raises:
             LedgerError: the log was rewound or forked.
-            ProtocolError: the checkpoint is not signed by the coordinator it names.
+            ProtocolError: the checkpoint is not signed by the coordinator it names, or that one is not the one
+                this site joined.
         """
+        if self._coordinator and request.coordinator != self._coordinator:
+            raise ProtocolError(f"this site joined another coordinator than {request.coordinator[:12]}")
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "lock").open("ab") as lock:  # two checkpoints at once could both follow the kept one
             fcntl.flock(lock, fcntl.LOCK_EX)

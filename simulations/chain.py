@@ -10,15 +10,15 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from server.run.asked import Asked
 from server.run.drawing import LESIONS, TRANSLATOR
 from server.run.folder import RunFolder
 from shared.errors import PolicyRefusal, UsageError
 from shared.files import write_durably
 from shared.privacy.joint_budget import Steps, split_epsilon
 from shared.recipes.settings import Setting
-from simulations.asked import Asked
 from simulations.engines import Engine
-from simulations.federation import check_empty, check_run, continue_run, finish, train_run
+from simulations.federation import HOME, check_empty, check_run, continue_run, finish, train_run
 
 CHAIN = "stroke-dwi"  # the recipe of `willis simulate` that is two runs
 _RECIPES = {LESIONS: "lesions-3d", TRANSLATOR: "translate-2d"}
@@ -39,7 +39,7 @@ def start_chain(out: Path, cohorts: Path, asked: Asked, engine: Engine) -> None:
         WillisError: as `simulations.federation.start_run`; what either run lacks is found before the first begins.
     """
     check_empty(out)
-    runs = _both(asked, asked.federation_of(cohorts)[1])
+    runs = _both(asked, asked.federation_of(cohorts / HOME)[1])
     for one in runs.values():
         check_run(cohorts, one)  # of both, before hours are spent on the first
     kept = _Chain(cohorts=cohorts.resolve(), runs=runs)

@@ -115,8 +115,8 @@ def simulate(
 
     Leaves OUT/ledger, OUT/checkpoints, OUT/dataset and OUT/report/{report.json,index.html}.
     """
+    from server.run.asked import Asked
     from shared.recipes.settings import parse
-    from simulations.asked import Asked
     from simulations.chain import CHAIN, is_begun, resume_chain, start_chain
     from simulations.federation import resume_run, start_run
     from simulations.start import weights_of

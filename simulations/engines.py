@@ -12,7 +12,9 @@ from typing import Literal
 from flwr.app import Context, RecordDict
 from flwr.clientapp import ClientApp
 
+from client.app import Seat
 from client.app import build_app as build_client
+from client.site import Site
 from server.app import build_app as build_server
 from server.run.coordinator import conduct
 from server.run.folder import RunFolder
@@ -32,7 +34,7 @@ def run_engine(
         WillisError: as `server.run.coordinator.conduct`.
         UsageError: Ray is asked for and not installed.
     """
-    client = build_client(partial(_site_of, tuple(sites)), noise_seed=noise_seed, threads=1)
+    client = build_client(partial(_seat_of, tuple(sites), noise_seed))
     if engine == "embedded":
         _run_embedded(run, client, len(sites), progress)
     else:
@@ -69,5 +71,5 @@ def _run_ray(run: Path, client: ClientApp, sites: int, progress: Progress) -> No
     )
 
 
-def _site_of(sites: tuple[Path, ...], context: Context) -> Path:
-    return sites[int(context.node_config["partition-id"])]
+def _seat_of(sites: tuple[Path, ...], noise_seed: int | None, context: Context) -> Seat:
+    return Seat(Site(sites[int(context.node_config["partition-id"])]), noise_seed=noise_seed, threads=1)

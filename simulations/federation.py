@@ -11,6 +11,7 @@ from client.cohort import find_cohort, is_site
 from client.policy import POLICY_FILE, read_policy
 from client.site import Site
 from server.report.build import write_report
+from server.run.asked import Asked
 from server.run.drawing import drawer_of
 from server.run.folder import RunFolder
 from server.run.job import Job
@@ -22,10 +23,10 @@ from shared.files import write_durably
 from shared.ledger.view import views
 from shared.recipes.base import Progress, Recipe
 from shared.recipes.catalogue import load
-from simulations.asked import Asked
 from simulations.bars import bars
 from simulations.engines import Engine, run_engine
 
+HOME = ".federation"  # the coordinator's home beside the cohorts
 POLICY = """\
 # What this site allows; edit freely, it wins over anything a coordinator asks.
 # Written by `willis simulate`: generous, because everything stays on one machine.
@@ -70,7 +71,7 @@ def train_run(out: Path, cohorts: Path, asked: Asked, engine: Engine, initial: b
     check_empty(out)
     job = check_run(cohorts, asked, initial)
     folder = RunFolder(out)
-    home, delta, overlap = asked.federation_of(cohorts)
+    home, delta, overlap = asked.federation_of(cohorts / HOME)
     folder.begin(job, home.path)
     home.found(delta, overlap)
     if initial:
@@ -90,7 +91,7 @@ def check_run(cohorts: Path, asked: Asked, initial: bytes = b"") -> Job:
     """
     recipe = asked.load()
     sites = find_sites(cohorts)
-    _, delta, overlap = asked.federation_of(cohorts)
+    _, delta, overlap = asked.federation_of(cohorts / HOME)
     job = asked.job(recipe, sites=len(sites), delta=delta, initial=digest(initial) if initial else "")
     plan(job, recipe, [])  # a target out of reach is refused before anything is read
     with bars() as progress:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from safetensors.torch import save
 
+from server.run.asked import Asked
 from server.run.coordinator import load_model
 from server.run.folder import RunFolder
 from shared.errors import UsageError
@@ -15,7 +16,6 @@ from shared.ledger.view import view
 from shared.privacy.accounting import cost
 from shared.recipes.query_dice import DiceQuery, answer_of
 from shared.recipes.vessel_records import EDGE
-from simulations.asked import Asked
 from simulations.bars import bars
 from simulations.evaluation.asked import Counter
 from simulations.federation import train_run

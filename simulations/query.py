@@ -51,7 +51,7 @@ def query(
     Example:
       willis query answer --of run --cohorts held-out --epsilon 1
     """
-    from simulations.asked import Asked
+    from server.run.asked import Asked
     from simulations.queries import ask_dice
 
     asked = Asked(

@@ -5,12 +5,12 @@ from pathlib import Path
 from safetensors.torch import save
 from torch import nn
 
+from server.run.asked import Asked
 from server.run.coordinator import load_model
 from server.run.folder import RunFolder
 from shared.errors import UsageError
 from shared.ledger.verify import reasons_against
 from shared.ledger.view import view
-from simulations.asked import Asked
 
 
 def weights_of(path: Path, asked: Asked) -> bytes:

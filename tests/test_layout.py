@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("server", "client", "shared", "simulations")
+PACKAGES = ("server", "client", "shared", "simulations", "deploy")
 
 
 @pytest.mark.parametrize("name", PACKAGES)

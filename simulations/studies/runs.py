@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from server.run.asked import Asked
 from server.run.folder import RunFolder
 from server.run.sampling import draw_more
 from shared.canonical import Json
@@ -13,7 +14,6 @@ from shared.privacy.accounting import PrivacyCost, cost
 from shared.privacy.events import SampledGaussian
 from shared.recipes.catalogue import load
 from shared.recipes.settings import Setting
-from simulations.asked import Asked
 from simulations.federation import start_run
 from simulations.start import weights_of
 from simulations.studies.cells import Cell

@@ -6,7 +6,8 @@ from pathlib import Path
 from flwr.app import ArrayRecord, Context, Message, RecordDict
 from flwr.common.serde import message_to_proto, recorddict_to_proto
 
-from client.app import build_app, records_of
+from client.app import Seat, build_app, records_of
+from client.site import Site
 from shared.code import code_digest
 from shared.ledger.events import Event, Run
 from shared.messages import (
@@ -82,7 +83,7 @@ class Conversation:
         self.answers: list[bytes] = []  # contents only: Flower's envelope has a time stamp
         self.envelopes: list[bytes] = []
         records_of.cache_clear()
-        app = build_app(lambda context: folder, noise_seed=noise_seed, threads=1)
+        app = build_app(lambda context: Seat(Site(folder), noise_seed=noise_seed, threads=1))
         self._grid = EmbeddedGrid(app, [Context(1, 1, {}, RecordDict(), {})], workers=1)
 
     def ask(self, kind: str, body: Body, arrays: ArrayRecord | None = None) -> RecordDict:

@@ -6,7 +6,8 @@ from pathlib import Path
 from flwr.app import Context, Message, RecordDict
 
 from benchmarks.fuzzing import Coordinator, requests
-from client.app import build_app, records_of
+from client.app import Seat, build_app, records_of
+from client.site import Site
 from server.ledger.home import Home
 from server.run.agreement import Member
 from shared.ledger.events import Enrol
@@ -27,7 +28,7 @@ class Setting:
         self.folder = lesion_cohorts(folder, {"east": 3}) / "east"
         self.run = run
         records_of.cache_clear()
-        app = build_app(lambda context: self.folder, noise_seed=1, threads=1)
+        app = build_app(lambda context: Seat(Site(self.folder), noise_seed=1, threads=1))
         self._grid = EmbeddedGrid(app, [Context(1, 1, {}, RecordDict(), {})], workers=1)
         home = Home(folder / "home")
         home.found(run.delta, 1)

@@ -17,8 +17,7 @@ from shared.privacy.accounting import cost
 from shared.privacy.joint_budget import NEAR
 from shared.recipes.slice_records import ROLES
 from simulations import chain as chaining
-from simulations.asked import HOME
-from simulations.federation import train_run
+from simulations.federation import HOME, train_run
 from tests.cohorts import add_stroke_patient, snapshot, write_policy
 from tests.commands import Outcome, willis
 

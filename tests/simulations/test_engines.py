@@ -15,7 +15,7 @@ from server.ledger.export import read_lines
 from server.ledger.home import Home
 from server.run.checkpoint import latest
 from shared.imaging.scan import Role
-from simulations.asked import HOME
+from simulations.federation import HOME
 from tests.cohorts import lesion_cohorts
 
 ROUNDS = 3

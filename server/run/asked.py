@@ -1,4 +1,4 @@
-"""What a person asks of a simulated federation, and the run it becomes."""
+"""What a person asks of a federation, and the job it becomes."""
 
 import secrets
 from collections.abc import Mapping
@@ -15,13 +15,12 @@ from shared.recipes.base import Recipe
 from shared.recipes.catalogue import load
 from shared.recipes.settings import Setting
 
-HOME = ".federation"  # the coordinator's home beside the cohorts of a simulation
 MAX_EPSILON = 100.0  # more protects nobody, and takes the accountant gigabytes to say so
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What `willis simulate` was asked for."""
+    """What `willis simulate` or `willis coordinator run` was asked for."""
 
     recipe: str
     variant: str | None
@@ -35,7 +34,7 @@ class Asked:
     count: int
     unsafe_non_private: bool
     overlap: int | None  # None: the federation's
-    federation: Path | None  # None: beside the cohorts
+    federation: Path | None  # None: where the command keeps it
 
     def load(self) -> Recipe:
         """Return the recipe asked for.
@@ -46,15 +45,17 @@ class Asked:
         private = self.epsilon is not None
         return load(self.recipe, self.variant, self.preset, private=private, settings=self.settings)
 
-    def federation_of(self, cohorts: Path) -> tuple[Home, float, int]:
+    def federation_of(self, usual: Path) -> tuple[Home, float, int]:
         """Return the coordinator's home, and the δ and overlap the federation has or would be founded with.
+
+        `usual` is the home where no other was named.
 
         Raises:
             UsageError: δ is no probability, or the federation was founded with other terms.
         """
         if self.delta is not None and not 0 < self.delta < 1:
             raise UsageError(f"--delta {self.delta:g}: choose a number between 0 and 1, such as 1e-5")
-        home = Home(self.federation or cohorts / HOME)
+        home = Home(self.federation or usual)
         return home, *home.agree(self.delta, self.overlap)
 
     def check_noise(self) -> None:

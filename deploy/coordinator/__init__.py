@@ -1,0 +1,1 @@
+"""The coordinating centre."""
