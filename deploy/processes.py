@@ -152,7 +152,7 @@ class Supervisor:
         process, one.process = one.process, None
         if process is None:
             return
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number in map(int, (signal.SIGTERM, signal.SIGKILL)):
             end = time.monotonic() + STOP_SECONDS
             while _reached(process.pid, number) and time.monotonic() < end:
                 number = 0  # asked once; then looked at until the whole group is gone
