@@ -14,8 +14,8 @@ _COMMANDS = {
     "nginx": "deploy.coordinator.serving:nginx",
     "up": "deploy.coordinator.up:up",
     "estimate": "deploy.coordinator.running:estimate",
-    "run": "deploy.coordinator.runs:run",
-    "resume": "deploy.coordinator.runs:resume",
+    "run": "deploy.coordinator.run:run",
+    "resume": "deploy.coordinator.run:resume",
     "status": "deploy.coordinator.watching:status",
     "watch": "deploy.coordinator.watching:watch",
 }

@@ -26,8 +26,8 @@ _log = logging.getLogger("willis.up")
 def up(home: CoordinatorHome) -> None:
     """Start the coordinating centre, and keep it running until SIGTERM or Ctrl-C.
 
-    Starts Flower's SuperLink on loopback, SuperExec for the runs, and the front that hospitals reach; registers the
-    hospitals that were approved and shuts out those revoked, also while it runs; renews its own certificates;
+    Starts Flower's SuperLink on loopback, SuperExec for the runs, and the front that hospitals reach; registers
+    the hospitals that were approved and shuts out those revoked, also while it runs; renews its own certificates;
     serves metrics on loopback. Logs are in HOME/logs.
 
     \b
