@@ -1,0 +1,13 @@
+"""Which app bundles a hospital has approved, by the file of its decisions: the latest on each bundle holds."""
+
+import json
+
+from deploy.site.home import SiteHome
+
+
+def approved_bundles(home: SiteHome) -> list[str]:
+    """Return the hashes of the bundles that may run here, in order of their first decision."""
+    path = home.bundles / "decisions.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    latest = {entry["bundle"]: entry["decision"] for entry in map(json.loads, filter(None, lines))}
+    return [bundle for bundle, decision in latest.items() if decision == "approved"]
