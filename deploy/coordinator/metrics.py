@@ -93,8 +93,8 @@ def _rounds(runs: Sequence[Standing]) -> Iterator[Metric]:
 _ROUNDS: tuple[tuple[str, str, Callable[[Standing], float | None]], ...] = (
     ("willis_run_rounds_done", "Rounds a run has done.", lambda run: run.status.round),
     ("willis_run_rounds_planned", "Rounds a run was asked for.", lambda run: run.job.rounds),
-    ("willis_run_round_last_seconds", "Time of a run's last round.", lambda run: run.last_seconds),
-    ("willis_run_round_mean_seconds", "Mean time of a run's rounds.", lambda run: run.mean_seconds),
+    ("willis_run_round_last_seconds", "Time of a run's last round.", lambda run: run.status.round_seconds),
+    ("willis_run_round_mean_seconds", "Mean time of a run's rounds.", lambda run: run.status.mean_round_seconds),
     (
         "willis_run_updated_timestamp_seconds",
         "When a run last wrote down how it stands, in seconds since 1970.",
@@ -105,8 +105,14 @@ _ROUNDS: tuple[tuple[str, str, Callable[[Standing], float | None]], ...] = (
 
 def _traffic(runs: Sequence[Standing]) -> Iterator[Metric]:
     yield gauges(
+        "willis_run_refusals",
+        "Updates and reservations of a run that were refused or did not come, since it was last started.",
+        ("run",),
+        (((run.name,), run.status.refusals) for run in runs),
+    )
+    yield gauges(
         "willis_run_bytes",
-        "Bytes of a run's messages: out to the sites, in from them.",
+        "Bytes of a run's rounds since it was last started: out to the sites, in from them.",
         ("run", "direction"),
         [((run.name, "out"), run.status.bytes_out) for run in runs]
         + [((run.name, "in"), run.status.bytes_in) for run in runs],

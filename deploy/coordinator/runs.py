@@ -1,8 +1,6 @@
 """The runs of a federation, as their folders tell them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Literal, get_args
 
 from pydantic import BaseModel
@@ -19,31 +17,36 @@ STATES: tuple[State, ...] = get_args(State)
 class Status(BaseModel):
     """How a run stands, as the process that runs it wrote it down; times in seconds since 1970."""
 
-    state: State
-    phase: str
-    round: int = 0
-    rounds: int = 0
-    code: str = ""  # of the error that ended it
-    sentence: str = ""
-    sites: Mapping[str, str] = {}  # how each stands, by name
-    started: float = 0
-    updated: float = 0
+    state: State = "running"
+    phase: str = "start"
+    round: int = 0  # done
+    rounds: int = 0  # planned; 0 before there is a plan
+    code: str = ""  # of what stopped it
+    sentence: str = ""  # the same in words, or what is left to do
+    sites: dict[str, str] = {}  # the last that is known of each
+    started: float
+    updated: float
     ended: float | None = None
-    round_seconds: tuple[float, ...] = ()
+    round_seconds: float | None = None  # of the last round
+    mean_round_seconds: float | None = None
     bytes_out: int = 0
     bytes_in: int = 0
-    refusals: Mapping[str, int] = {}  # by code
+    refusals: int = 0
 
     @classmethod
-    def read(cls, folder: RunFolder) -> "Status":
-        """Return what was written last; a run of which nothing was written was interrupted as it began."""
+    def read(cls, folder: RunFolder) -> "Status | None":
+        """Return how far the run is; None if it was never started.
+
+        Raises:
+            UsageError: the file is damaged.
+        """
         path = folder.path / "status.json"
-        if not path.exists():
-            return cls(state="interrupted", phase="start", sentence="nothing was written of it")
         try:
             return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
         except ValueError as err:
-            raise UsageError(f"{path}: damaged; `willis coordinator resume` writes it again") from err
+            raise UsageError(f"{path}: damaged; resume the run, which writes it anew") from err
 
 
 @dataclass(frozen=True)
@@ -55,21 +58,12 @@ class Standing:
     status: Status
 
     @property
-    def last_seconds(self) -> float | None:
-        """Time of the last round."""
-        return self.status.round_seconds[-1] if self.status.round_seconds else None
-
-    @property
-    def mean_seconds(self) -> float | None:
-        """Mean time of a round so far."""
-        return fmean(self.status.round_seconds) if self.status.round_seconds else None
-
-    @property
     def seconds_left(self) -> float | None:
         """What the rounds that are left will take at the mean of those done; None where nothing is known."""
-        if self.status.state != "running" or self.mean_seconds is None:
+        status = self.status
+        if status.state != "running" or status.mean_round_seconds is None:
             return None
-        return self.mean_seconds * max(0, self.status.rounds - self.status.round)
+        return status.mean_round_seconds * max(0, status.rounds - status.round)
 
 
 def standings(home: CoordinatorHome) -> list[Standing]:
@@ -95,4 +89,5 @@ def standing(home: CoordinatorHome, name: str) -> Standing:
 
 
 def _standing(folder: RunFolder) -> Standing:
-    return Standing(folder.path.name, folder.job(), Status.read(folder))
+    never = Status(state="interrupted", sentence="it was never started", started=0, updated=0)
+    return Standing(folder.path.name, folder.job(), Status.read(folder) or never)

@@ -76,10 +76,11 @@ def running(**changed: object) -> dict[str, object]:
         "sites": {"north": "training", "south": "answered", "west": "training"},
         "started": 1_700_000_000.0,
         "updated": 1_700_000_060.0,
-        "round_seconds": [20.0, 40.0],
+        "round_seconds": 40.0,
+        "mean_round_seconds": 30.0,
         "bytes_out": 3000,
         "bytes_in": 2000,
-        "refusals": {"protocol": 1},
+        "refusals": 1,
     }
     return status | changed
 

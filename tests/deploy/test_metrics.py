@@ -132,7 +132,12 @@ def test_a_hospital_tells_of_its_own_ledger(tmp_path: Path) -> None:
     home = hospital(tmp_path)
     reserve(home, Story(recipe="lesions-3d"), begun=3)
     certificate(home.keys / "tls.crt", days=10)
+    home.bundles.mkdir()
+    said = [("approved", "a"), ("approved", "b"), ("refused", "b"), ("revoked", "a"), ("refused", "c")]
+    lines = [json.dumps({"verb": verb, "hash": letter * 64}) + "\n" for verb, letter in said]
+    (home.bundles / "decisions.jsonl").write_text("".join(lines))
     found, _ = scrape(SiteCollector(home))
+    assert found("willis_site_bundles_approved") == 1
     assert found("willis_site_ledger_readable") == 1
     assert [found("willis_site_reservations", state=state) for state in ("open", "settled")] == [1, 0]
     assert found("willis_site_rounds_begun_total", run=Story().run_id) == 3
