@@ -53,9 +53,14 @@ class Status(BaseModel):
 class Standing:
     """A run, what was asked of it, and how it stands."""
 
-    name: str
+    folder: RunFolder
     job: Job
     status: Status
+
+    @property
+    def name(self) -> str:
+        """The run's name: that of its folder."""
+        return self.folder.path.name
 
     @property
     def seconds_left(self) -> float | None:
@@ -90,4 +95,4 @@ def standing(home: CoordinatorHome, name: str) -> Standing:
 
 def _standing(folder: RunFolder) -> Standing:
     never = Status(state="interrupted", sentence="it was never started", started=0, updated=0)
-    return Standing(folder.path.name, folder.job(), Status.read(folder) or never)
+    return Standing(folder, folder.job(), Status.read(folder) or never)
