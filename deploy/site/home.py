@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from client.policy import POLICY_FILE, Policy, read_policy
-from client.site import Site
+from client.site import STATE, Site
 from deploy.settings import ADDRESS, NAME, Settings, read_settings
 
 SETTINGS_FILE = "site.toml"
@@ -78,6 +78,11 @@ class SiteHome:
     def site(self) -> Site:
         """The hospital's side of the protocol: signing key, ledger, what was answered."""
         return Site(self.path, name=self.settings.name, images=self.cohort)
+
+    @property
+    def ledger_file(self) -> Path:
+        """The hospital's own ledger (see `Site`); not there before the first run."""
+        return self.path / STATE / "ledger.sqlite"
 
     @property
     def policy(self) -> Policy:
