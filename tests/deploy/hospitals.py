@@ -43,14 +43,15 @@ class Place:
         """The folder's name, which is the hospital's."""
         return self.home.name
 
-    def willis(self, *words: object, status: int | None = 0, given: str = "") -> str:
+    def willis(self, *words: object, status: int | None = 0, cwd: Path | None = None) -> str:
         """Run `willis coordinator` or `willis site` on this machine; return what it printed."""
         done = subprocess.run(
             self._command(*words),
             env=_environment(),
             capture_output=True,
             text=True,
-            input=given,
+            stdin=subprocess.DEVNULL,
+            cwd=cwd,
             timeout=600,
             check=False,
         )
@@ -158,17 +159,14 @@ def _found(whole: Federation, cohorts: Path, settings: str) -> None:
     centre = whole.centre
     said = centre.willis("init", "--name", "test-net", "--host", centre.machine.address)
     _extend(centre.home / "coordinator.toml", settings)
-    whole.root.joinpath("desk").mkdir()
+    desk = whole.root / "desk"  # where the files that travel lie
+    desk.mkdir()
     for site in whole.sites:
-        asked = whole.root / "desk" / f"{site.name}.request"
-        read_out = fingerprint(
-            site.willis("request", "--name", site.name, "--cohort", cohorts / site.name, "--out", asked)
-        )
+        asked = site.willis("request", "--name", site.name, "--cohort", cohorts / site.name, cwd=desk)
         (site.home / "policy.toml").write_text(POLICY)
         _extend(site.home / "site.toml", f"noise_seed = {SEED}\nthreads = 1\n")
-        answer = whole.root / "desk" / f"{site.name}.answer"
-        centre.willis("approve", asked, "--fingerprint", read_out, "--out", answer)
-        site.willis("join", answer, "--fingerprint", fingerprint(said))
+        centre.willis("approve", f"{site.name}.request", "--fingerprint", fingerprint(asked), cwd=desk)
+        site.willis("join", f"{site.name}.answer", "--fingerprint", fingerprint(said), cwd=desk)
         site.willis("approve")
 
 
