@@ -153,8 +153,7 @@ class Approvals:
         known = {*self._kept(), *self._standing()}
         found = sorted(hash_ for hash_ in known if start and hash_.startswith(start))
         if len(found) != 1:
-            what = "no bundle" if not found else f"{len(found)} bundles"
-            raise UsageError(f"{what} known here begin with {start!r}; see `willis site review`")
+            raise UsageError(f"{len(found)} bundles known here begin with {start!r}; see `willis site review`")
         return found[0]
 
     def _standing(self) -> dict[str, str]:

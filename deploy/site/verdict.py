@@ -1,4 +1,4 @@
-"""Whether a site runs what a message asks for: the app must be approved as it is, and told nothing it may not be."""
+"""Whether a site runs what a message asks for: an app approved as it is, told nothing that it may not be."""
 
 import hashlib
 
