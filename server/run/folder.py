@@ -173,6 +173,11 @@ class RunFolder:
         write_durably(self.path / "federation.json", place.model_dump_json(indent=2).encode() + b"\n")
         write_durably(self.job_file, job.model_dump_json(indent=2).encode() + b"\n")
 
+    def keep_terms(self, patience: Patience, approved: Mapping[str, str]) -> None:
+        """Write down how patient the operator is, and which sites may take part: name -> signing key."""
+        write_durably(self.patience_file, patience.model_dump_json(indent=2).encode() + b"\n")
+        write_durably(self.approved_file, canonical(dict(approved)))
+
     def keep_members(self, enrolled: Sequence[Enrol]) -> None:
         """Write down whom the plan is made for, before the plan."""
         write_durably(self.members_file, canonical([event.model_dump(mode="json") for event in enrolled]))
