@@ -2,13 +2,15 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from client.policy import POLICY_FILE, Policy, read_policy
-from client.site import STATE, Site
 from deploy.settings import ADDRESS, NAME, Settings, read_settings
+
+if TYPE_CHECKING:  # brings torch, which the sidecar and the guard do without
+    from client.policy import Policy
+    from client.site import Site
 
 SETTINGS_FILE = "site.toml"
 
@@ -75,18 +77,24 @@ class SiteHome:
         return self.path / self.settings.cohort
 
     @property
-    def site(self) -> Site:
+    def site(self) -> "Site":
         """The hospital's side of the protocol: signing key, ledger, what was answered."""
+        from client.site import Site
+
         return Site(self.path, name=self.settings.name, images=self.cohort)
 
     @property
     def ledger_file(self) -> Path:
         """The hospital's own ledger (see `Site`); not there before the first run."""
+        from client.site import STATE
+
         return self.path / STATE / "ledger.sqlite"
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> "Policy":
         """What the hospital allows (see `read_policy`)."""
+        from client.policy import POLICY_FILE, read_policy
+
         return read_policy(self.path / POLICY_FILE)
 
     @property
