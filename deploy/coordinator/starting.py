@@ -18,6 +18,7 @@ from shared.errors import UsageError
 from shared.files import write_durably
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_PAUSE_SECONDS = 5.0  # before a hospital whose answer was lost is asked again
 _ALIVE = ("pending", "starting", "running")
 
 
@@ -57,6 +58,7 @@ def patience_of(home: CoordinatorHome, quorum: int) -> Patience:
         answer_seconds=settings.answer_seconds,
         round_seconds=settings.round_seconds,
         grace_seconds=settings.grace_seconds,
+        pause_seconds=_PAUSE_SECONDS,
         quorum=quorum,
     )
 

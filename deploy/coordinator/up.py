@@ -10,6 +10,7 @@ from collections.abc import Callable
 import click
 
 from deploy import flower
+from deploy.coordinator.authority import ensure_server_certificates
 from deploy.coordinator.home import CoordinatorHome
 from deploy.coordinator.sites import all_sites
 from deploy.processes import Program, Supervisor
@@ -35,7 +36,6 @@ def up(home: CoordinatorHome) -> None:
       willis coordinator --home centre run first --recipe vessels-2d --epsilon 8
     """
     from deploy.coordinator import metrics
-    from deploy.coordinator.provisioning import ensure_server_certificates
     from deploy.logs import set_up
 
     settings = home.settings
@@ -135,9 +135,6 @@ def register(home: CoordinatorHome) -> None:
 
 
 def _renew(home: CoordinatorHome, supervisor: Supervisor) -> None:
-    from deploy.coordinator.provisioning import ensure_server_certificates
-
     if ensure_server_certificates(home):
         supervisor.restart(SUPERLINK)  # it reads its certificate once; hospitals and runs reconnect
-        supervisor.restart(FRONT)
         _log.info("the centre's certificates were renewed")

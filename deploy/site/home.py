@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from client.policy import POLICY_FILE, Policy, read_policy
-from client.site import Site
-from deploy.settings import Settings, read_settings
+from client.site import STATE, Site
+from deploy.settings import ADDRESS, NAME, Settings, read_settings
 
 SETTINGS_FILE = "site.toml"
 
@@ -17,12 +17,14 @@ class SiteSettings(Settings):
     """What `site.toml` holds."""
 
     name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        pattern=NAME,
         description="The hospital's name in the federation: small letters, digits and hyphens.",
     )
     cohort: Path = Field(description="Folder of the patients' images; it is only read.")
     coordinator: str = Field(
-        default="", description="host:port of the coordinating centre; `willis site join` writes it."
+        default="",
+        pattern=f"^$|{ADDRESS}",
+        description="host:port of the coordinating centre; `willis site join` writes it.",
     )
     sidecar: Literal["builtin", "nginx", "external"] = Field(
         default="builtin",
@@ -76,6 +78,11 @@ class SiteHome:
     def site(self) -> Site:
         """The hospital's side of the protocol: signing key, ledger, what was answered."""
         return Site(self.path, name=self.settings.name, images=self.cohort)
+
+    @property
+    def ledger_file(self) -> Path:
+        """The hospital's own ledger (see `Site`); not there before the first run."""
+        return self.path / STATE / "ledger.sqlite"
 
     @property
     def policy(self) -> Policy:
