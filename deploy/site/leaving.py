@@ -1,7 +1,7 @@
 """Taking leave of the centre for a SuperNode that was killed and could not.
 
-A SuperLink lets a node in that it knows to be away. For the minute in which it waits for the heartbeats of one that
-was killed it turns the next one down, with the same key, and Flower's SuperNode ends.
+A SuperLink lets in a node that it knows to be away. For the minute in which it waits for the heartbeats of one
+that was killed it turns the next one with the same key down, and Flower's SuperNode ends.
 """
 
 import logging

@@ -106,7 +106,7 @@ class Place:
         """Let the SuperNode take one message, the app answer it, and the answer be sent, as Flower's loop does."""
         link = self.link
         with internal._init_connection(server_address="", insecure=True) as functions:
-            node, receive, send, get_run, get_fab, pull_object, push_object, confirm = functions
+            _, receive, send, get_run, get_fab, pull_object, push_object, confirm = functions
             number = internal._pull_and_store_message(
                 state=self.state,
                 object_store=self.store,
@@ -296,8 +296,12 @@ def test_a_message_that_does_not_arrive_whole_is_answered(
     place: Place, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Flower alone says nothing, and the centre waits."""
+
+    def lost(*_: object, **__: object) -> None:
+        raise OSError
+
     place.approvals.approve(content, "")
-    monkeypatch.setattr(internal, "pull_objects", lambda *_, **__: {}["lost"])
+    monkeypatch.setattr(internal, "pull_objects", lost)
     ask(place)
     place.turn()
     assert place.last()[0] == ErrorCode.MESSAGE_UNAVAILABLE
