@@ -24,13 +24,11 @@ def leave(node: Path, *, server_address: str, insecure: bool, **link: Any) -> No
     """
     if not node.exists():
         return
-    interceptors = [
-        RuntimeVersionHttpInterceptor(component_name="SuperNode"),
-        NodeAuthHttpInterceptor(*link["authentication_keys"]),
-    ]
+    signed = NodeAuthHttpInterceptor(*link["authentication_keys"])
+    versioned = RuntimeVersionHttpInterceptor(component_name="SuperNode")
     try:
         with FleetHttpClient.from_server_address(
-            server_address, insecure, link["root_certificates"], interceptors=interceptors
+            server_address, insecure, link["root_certificates"], interceptors=[versioned, signed]
         ) as client:
             client.DeactivateNode(DeactivateNodeRequest(node_id=int(node.read_text(encoding="ascii"))))
     except (httpx.HTTPError, RuntimeError, ValueError) as err:

@@ -1,5 +1,6 @@
 """The guard on Flower's state in memory, with plain functions for the connection."""
 
+import errno
 import inspect
 import json
 import logging
@@ -220,6 +221,16 @@ def test_a_superlink_that_lies_about_an_approved_app_is_refused(place: Place, co
     assert not place.state.get_tasks()
 
 
+def test_a_refusal_is_recorded_when_no_more_bundles_are_kept(
+    place: Place, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.site.approvals.MOST_PENDING", 0)
+    ask(place)
+    place.turn()
+    assert [d.hash for d in place.approvals.decisions()] == [sha256(content).hexdigest()]
+    assert place.approvals.pending() == []
+
+
 def test_other_bytes_under_an_approved_hash_are_refused(place: Place, content: bytes, tmp_path: Path) -> None:
     place.approvals.approve(content, "")
     other = build_fab_from_disk(write_app(tmp_path / "other", CLIENT + "\n"))
@@ -319,6 +330,31 @@ def test_a_request_that_was_cut_off_is_answered_at_the_next_start(place: Place, 
     assert (reply.metadata.src_node_id, reply.metadata.dst_node_id) == (NODE, 1)
     assert place.turn() is None
     assert len(place.link.sent) == 1
+
+
+def test_a_centre_that_takes_no_late_answer_does_not_keep_the_site_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("unknown run")
+
+    InFlight(place.folder / "inflight.json").begin(request_of())
+    monkeypatch.setattr(place.link, "send", refuse)
+    assert place.turn() is None
+    assert InFlight(place.folder / "inflight.json").owed() is None
+
+
+def test_a_site_that_cannot_write_answers_all_the_same(
+    place: Place, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for where in ("supernode", "replies", "approvals"):
+        monkeypatch.setattr(f"deploy.site.{where}.write_durably", full)
+    ask(place)
+    place.turn()
+    assert place.last()[0] == ErrorCode.INVALID_FAB
 
 
 def test_a_request_in_work_is_on_disk(place: Place, content: bytes) -> None:
