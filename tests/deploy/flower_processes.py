@@ -123,7 +123,7 @@ class Hospital:
 
     def __init__(self, folder: Path, centre: Centre, processes: Processes, name: str = "a") -> None:
         self.home = SiteHome(folder)
-        self.name, self._processes, self._centre = name, processes, centre
+        self.name, self._processes = name, processes
         self.home.keys.mkdir(parents=True)
         settings = SiteSettings(
             name=name,
@@ -144,8 +144,7 @@ class Hospital:
             node.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.OpenSSH, pem.NoEncryption())
         )
         line = node.public_key().public_bytes(pem.Encoding.OpenSSH, pem.PublicFormat.OpenSSH).decode()
-        self.node = flower.register(centre.home, line, name)
-        self.key = line
+        flower.register(centre.home, line, name)
 
     def start(self) -> None:
         self.start_guard()
