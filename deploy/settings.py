@@ -78,14 +78,14 @@ def change_setting(path: Path, key: str, value: object) -> None:
     Raises:
         UsageError: the value there now goes over several lines.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8").split("\n")
     said = f"{key} = {_toml(value)}"
     number = line_of("\n".join(lines), key)
     if number is None:
         lines.insert(0, said)  # before any table
     else:
         lines[number - 1] = said
-    text = "\n".join(lines) + "\n"
+    text = "\n".join(lines)
     try:
         changed = tomllib.loads(text)
     except tomllib.TOMLDecodeError:

@@ -9,7 +9,7 @@ from deploy.coordinator import approval
 from deploy.coordinator.authority import Authority, ensure_server_certificates
 from deploy.coordinator.home import CoordinatorHome, CoordinatorSettings
 from deploy.coordinator.sites import all_sites, certificate_file
-from deploy.requests import MOST_BYTES, Request, check_fingerprint, key_fingerprint
+from deploy.requests import Request, check_fingerprint, key_fingerprint
 from deploy.settings import settings_from, write_settings
 from shared.errors import UsageError
 from shared.files import write_durably
@@ -71,9 +71,9 @@ def approve(home: CoordinatorHome, file: Path, fingerprint: str | None) -> None:
       willis coordinator approve hospital-a.request
       willis coordinator approve hospital-a.request --fingerprint "FD0A C497 CDC1 A17F 9D9A EC6E 2992 85A0"
     """
-    request = Request.read(_content(file), file)
+    request = Request.at(file)
     known = approval.known_as(request, all_sites(home))
-    if fingerprint is not None or approval.needs_fingerprint(request, known):
+    if fingerprint or approval.needs_fingerprint(request, known):
         said = fingerprint or click.prompt(f"The fingerprint that {request.name} reads to you")
         check_fingerprint(said, request.body(), f"{request.name}'s request")
     answer = approval.approve(home, request, present())
@@ -122,9 +122,3 @@ def sites(home: CoordinatorHome) -> None:
 def _say_fingerprint(home: CoordinatorHome) -> None:
     shown = key_fingerprint(home.federation.identity.public_key)
     click.echo(f"read out  {shown}  (the centre's fingerprint, to hospitals that join)")
-
-
-def _content(file: Path) -> bytes:
-    """Return a file's bytes, or its beginning where it is too large to be what it should be."""
-    with file.open("rb") as stream:
-        return stream.read(MOST_BYTES + 1)

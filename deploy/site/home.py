@@ -2,21 +2,28 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from client.policy import POLICY_FILE, Policy, read_policy
 from client.site import Site
 from deploy.settings import ADDRESS, NAME, Settings, read_settings
+from shared.ledger.log import COORDINATOR
 
 SETTINGS_FILE = "site.toml"
+
+
+def _check_name(name: str) -> str:
+    if name == COORDINATOR:
+        raise ValueError(f"{name} is what ledgers call the centre")
+    return name
 
 
 class SiteSettings(Settings):
     """What `site.toml` holds."""
 
-    name: str = Field(
+    name: Annotated[str, AfterValidator(_check_name)] = Field(
         pattern=NAME,
         description="The hospital's name in the federation: small letters, digits and hyphens.",
     )

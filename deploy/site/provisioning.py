@@ -78,7 +78,7 @@ def join(home: SiteHome, file: Path, fingerprint: str | None, leave: str | None)
     Example:
       willis site --home hospital-a join hospital-a.answer
     """
-    answer = Answer.read(file.read_bytes(), file)
+    answer = Answer.at(file)
     check_answer(home, answer, present())
     known = known_centre(home)
     if known and known.signing_key != answer.signing_key and leave != known.name:
@@ -86,7 +86,7 @@ def join(home: SiteHome, file: Path, fingerprint: str | None, leave: str | None)
             f"{file}: of another centre ({answer.federation}) than the one joined ({known.name}); if you mean to "
             f"leave that one, add --leave {known.name}"
         )
-    if fingerprint is not None or known is None or known.signing_key != answer.signing_key:
+    if fingerprint or known is None or known.signing_key != answer.signing_key:
         said = fingerprint or click.prompt("The fingerprint that the centre reads to you")
         check_fingerprint(said, bytes.fromhex(answer.signing_key), "the centre that answered")
     install(home, answer)
