@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from client.policy import POLICY_FILE, Policy, read_policy
 from client.site import Site
-from deploy.settings import ADDRESS, NAME, Settings, read_settings
+from deploy.settings import ADDRESS, NAME, PROXY, Settings, read_settings
 from shared.ledger.log import COORDINATOR
 
 SETTINGS_FILE = "site.toml"
@@ -39,7 +39,9 @@ class SiteSettings(Settings):
         "own, configured by `willis site nginx`).",
     )
     proxy: str = Field(
-        default="", description="http://host:port of the hospital's outbound proxy, if it has one (builtin only)."
+        default="",
+        pattern=f"^$|{PROXY}",
+        description="http://host:port of the hospital's outbound proxy, if it has one (builtin only).",
     )
     sidecar_port: int = Field(
         default=8445, ge=1, le=65535, description="Loopback port where the SuperNode meets the sidecar."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deploy.coordinator import approval
 from deploy.coordinator.home import CoordinatorHome
-from deploy.requests import Answer, Request, key_fingerprint
+from deploy.requests import Request, key_fingerprint
 from deploy.site.home import SiteHome
 from deploy.site.joined import install
 from tests.commands import Outcome, willis
@@ -66,6 +66,8 @@ def joined_at(home: CoordinatorHome, site: SiteHome, now: datetime) -> SiteHome:
     return SiteHome(site.path)
 
 
-def answer_of(path: Path) -> Answer:
-    """Return the answer in a file."""
-    return Answer.at(path)
+def replace_in(path: Path, old: str, new: str) -> None:
+    """Edit a file as a person would."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
