@@ -30,7 +30,10 @@ _POLICY_HEAD = (
     help="Folder of the patients' images; it is only read.",
 )
 @click.option(
-    "--new-keys", is_flag=True, help="Make another node key and TLS key: they were stolen, lost or revoked."
+    "--new-keys",
+    is_flag=True,
+    help="Make another node key and TLS key, where they were stolen, lost or revoked; the hospital is out until "
+    "they are approved.",
 )
 @click.pass_obj
 def request(home: SiteHome, name: str | None, cohort: Path | None, new_keys: bool) -> None:

@@ -30,9 +30,8 @@ DUE = NOW - timedelta(days=46)  # when a certificate was issued that is past hal
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CoordinatorHome:
-    monkeypatch.chdir(tmp_path)
-    return centre(tmp_path / "centre", "--port", free_port())
+def home(here: Path) -> CoordinatorHome:
+    return centre(here / "centre", "--port", free_port())
 
 
 @pytest.fixture
