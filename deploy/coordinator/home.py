@@ -4,13 +4,15 @@ import ipaddress
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from deploy.settings import NAME, Settings, read_settings
 from server.ledger.home import Home
-from server.run.folder import RunFolder
+
+if TYPE_CHECKING:  # brings torch, which the front and `up` do without
+    from server.run.folder import RunFolder
 
 SETTINGS_FILE = "coordinator.toml"
 
@@ -127,10 +129,14 @@ class CoordinatorHome:
         """Folder of logs."""
         return self.path / "logs"
 
-    def run(self, name: str) -> RunFolder:
+    def run(self, name: str) -> "RunFolder":
         """Return the folder of the run with this name."""
+        from server.run.folder import RunFolder
+
         return RunFolder(self.path / "runs" / name)
 
-    def runs(self) -> list[RunFolder]:
+    def runs(self) -> "list[RunFolder]":
         """Return all runs, in order of name."""
+        from server.run.folder import RunFolder
+
         return [RunFolder(path.parent) for path in sorted((self.path / "runs").glob("*/run.json"))]

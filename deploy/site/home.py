@@ -2,14 +2,16 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from client.policy import POLICY_FILE, Policy, read_policy
-from client.site import Site
 from deploy.settings import ADDRESS, NAME, PROXY, Settings, read_settings
 from shared.ledger.log import COORDINATOR
+
+if TYPE_CHECKING:  # brings torch, which the sidecar and the guard do without
+    from client.policy import Policy
+    from client.site import Site
 
 SETTINGS_FILE = "site.toml"
 
@@ -84,13 +86,24 @@ class SiteHome:
         return self.path / self.settings.cohort
 
     @property
-    def site(self) -> Site:
+    def site(self) -> "Site":
         """The hospital's side of the protocol: signing key, ledger, what was answered."""
+        from client.site import Site
+
         return Site(self.path, name=self.settings.name, images=self.cohort)
 
     @property
-    def policy(self) -> Policy:
+    def ledger_file(self) -> Path:
+        """The hospital's own ledger (see `Site`); not there before the first run."""
+        from client.site import STATE
+
+        return self.path / STATE / "ledger.sqlite"
+
+    @property
+    def policy(self) -> "Policy":
         """What the hospital allows (see `read_policy`)."""
+        from client.policy import POLICY_FILE, read_policy
+
         return read_policy(self.path / POLICY_FILE)
 
     @property

@@ -1,7 +1,6 @@
 """The centre's renewal service over mutual TLS on loopback, and an outbound proxy as hospitals have them."""
 
 import asyncio
-import socket
 import ssl
 import threading
 import time
@@ -15,13 +14,6 @@ from starlette.applications import Starlette
 from deploy.coordinator.home import CoordinatorHome
 from deploy.coordinator.renewal import renewal_route
 from deploy.requests import RENEWAL_PATH
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody uses."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager
@@ -66,7 +58,7 @@ def post(home: CoordinatorHome, body: bytes) -> httpx.Response:
 def proxy() -> Iterator[tuple[int, list[str]]]:
     """Serve as an HTTP proxy that only tunnels; yield its port and where it was asked to go."""
     asked: list[str] = []
-    port, ready, loop = free_port(), threading.Event(), asyncio.new_event_loop()
+    ports, ready, loop = [], threading.Event(), asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -78,7 +70,8 @@ def proxy() -> Iterator[tuple[int, list[str]]]:
         await asyncio.gather(_pump(reader, onward_writer), _pump(onward_reader, writer))
 
     async def serve() -> None:
-        async with await asyncio.start_server(tunnel, "127.0.0.1", port):
+        async with await asyncio.start_server(tunnel, "127.0.0.1", 0) as server:
+            ports.append(server.sockets[0].getsockname()[1])
             ready.set()
             await stop.wait()
 
@@ -86,7 +79,7 @@ def proxy() -> Iterator[tuple[int, list[str]]]:
     thread.start()
     assert ready.wait(10)
     try:
-        yield port, asked
+        yield ports[0], asked
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join()
