@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deploy.front import front_app, service_app, sidecar_app
@@ -96,9 +97,11 @@ def listening(app: ASGIApp, files: ServerFiles | None, port: int = 0) -> Iterato
 
 
 async def renew(request: Request) -> Response:
-    """Answer with the name in the certificate of who asks, and the body."""
-    name = request.state.peer.subject.rfc4514_string().removeprefix("CN=")
-    return PlainTextResponse(f"{name}: {(await request.body()).decode()}")
+    """Answer as a renewal might."""
+    return Response(b"renewed: " + await request.body())
+
+
+RENEWAL = Route("/v1/willis/renew", renew, methods=["POST"])
 
 
 def certified(folder: Path) -> Authority:
@@ -118,7 +121,7 @@ def builtin_front(folder: Path) -> Iterator[End]:
     """Serve the front by ourselves."""
     authority, behind = certified(folder), Recorder()
     with superlink(authority, behind) as port:
-        app = front_app(f"https://127.0.0.1:{port}", authority.crt, renew)
+        app = front_app(f"https://127.0.0.1:{port}", authority.crt, RENEWAL)
         with listening(app, _server_files(authority, folder)) as front:
             yield End(front, behind, authority, folder)
 
@@ -127,7 +130,7 @@ def builtin_front(folder: Path) -> Iterator[End]:
 def nginx_front(folder: Path) -> Iterator[End]:
     """Serve the front by nginx."""
     authority, behind = certified(folder), Recorder()
-    with superlink(authority, behind) as port, listening(service_app(renew), None) as service:
+    with superlink(authority, behind) as port, listening(service_app(RENEWAL), None) as service:
         proxy = Proxy(
             folder=folder / "nginx",
             listen=f"127.0.0.1:{free_port()}",
@@ -171,8 +174,7 @@ def nginx_sidecar(front: End, stem: str = "site") -> Iterator[End]:
 def nginx(proxy: Proxy) -> Iterator[int]:
     """Run nginx; yield its port."""
     port = int(proxy.listen.rpartition(":")[2])
-    files = [*proxy.files.paths, *proxy.towards.paths]
-    with Nginx(proxy.folder, configuration(proxy), files):
+    with Nginx(proxy.folder, configuration(proxy), proxy.paths):
         until(lambda: listens(port))
         yield port
 
@@ -192,6 +194,14 @@ def until(true: Callable[[], bool], seconds: float = 10) -> None:
     while not true():
         assert time.monotonic() < end, "it did not come true in time"
         time.sleep(0.02)
+
+
+def answers(client: httpx.Client) -> bool:
+    """Return whether a call of a node is answered."""
+    try:
+        return client.post(PULL, content=b"").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def free_port() -> int:
