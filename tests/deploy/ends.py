@@ -1,5 +1,6 @@
 """Both ends on loopback, built in and by nginx, before an upstream that notes what reaches it."""
 
+import select
 import socket
 import ssl
 import tempfile
@@ -117,10 +118,10 @@ def certified(folder: Path) -> Authority:
 
 
 @contextmanager
-def builtin_front(folder: Path) -> Iterator[End]:
-    """Serve the front by ourselves."""
+def builtin_front(folder: Path, served: ASGIApp | None = None) -> Iterator[End]:
+    """Serve the front by ourselves; behind it a recorder, or what is given."""
     authority, behind = certified(folder), Recorder()
-    with superlink(authority, behind) as port:
+    with superlink(authority, served or behind) as port:
         app = front_app(f"https://127.0.0.1:{port}", authority.crt, RENEWAL)
         with listening(app, _server_files(authority, folder)) as front:
             yield End(front, behind, authority, folder)
@@ -171,6 +172,48 @@ def nginx_sidecar(front: End, stem: str = "site") -> Iterator[End]:
 
 
 @contextmanager
+def tunnels(answer: bytes = b"HTTP/1.1 200 OK\r\n\r\n") -> Iterator[tuple[int, list[str]]]:
+    """Run a proxy that makes tunnels (RFC 9110, 9.3.6) or refuses to; yield its port, and what it was asked."""
+    asked: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_tunnel, args=(server, asked, answer))
+        thread.start()
+        try:
+            yield server.getsockname()[1], asked
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _tunnel(server: socket.socket, asked: list[str], answer: bytes) -> None:
+    """Serve one connection after another."""
+    while True:
+        try:
+            near, _ = server.accept()
+        except OSError:
+            return
+        with near, suppress(ConnectionError):
+            head = near.recv(65536).decode()
+            asked.extend(head.splitlines()[:1])
+            if not head:
+                continue  # who only looks whether somebody listens
+            near.sendall(answer)
+            host, _, port = head.split()[1].rpartition(":")
+            if b" 200 " in answer:
+                with socket.create_connection((host, int(port))) as far:
+                    _join({near: far, far: near})
+
+
+def _join(ways: dict[socket.socket, socket.socket]) -> None:
+    while True:
+        for readable in select.select(list(ways), [], [])[0]:
+            piece = readable.recv(65536)
+            if not piece:
+                return
+            ways[readable].sendall(piece)
+
+
+@contextmanager
 def nginx(proxy: Proxy) -> Iterator[int]:
     """Run nginx; yield its port."""
     port = int(proxy.listen.rpartition(":")[2])
@@ -180,8 +223,8 @@ def nginx(proxy: Proxy) -> Iterator[int]:
 
 
 @contextmanager
-def superlink(authority: Authority, behind: Recorder) -> Iterator[int]:
-    """Serve a recorder with a loopback certificate, as the SuperLink is served; yield its port."""
+def superlink(authority: Authority, behind: ASGIApp) -> Iterator[int]:
+    """Serve an application with a loopback certificate, as the SuperLink is served; yield its port."""
     folder = authority.folder / "behind"
     authority.issue(folder, "loopback", SERVER)
     with listening(behind, ServerFiles(folder / "loopback.crt", folder / "loopback.key")) as port:

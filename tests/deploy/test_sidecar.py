@@ -1,11 +1,8 @@
 """The sidecar, built in and by nginx, before a front: both ends as a hospital's node meets them."""
 
-import select
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from tests.deploy.ends import (
     free_port,
     nginx_front,
     nginx_sidecar,
+    tunnels,
     until,
 )
 from tests.deploy.proxy_suite import FOREIGN, HOSTILE, needs_nginx
@@ -130,42 +128,3 @@ def test_nginx_at_both_ends_carries_a_body_intact(tmp_path: Path) -> None:
     body = bytes(range(256)) * 20480
     with nginx_front(tmp_path) as front, nginx_sidecar(front) as sidecar, sidecar.client(None) as client:
         assert client.post(PULL, content=body).content == body
-
-
-@contextmanager
-def tunnels() -> Iterator[tuple[int, list[str]]]:
-    """Run a proxy that makes tunnels (RFC 9110, 9.3.6); yield its port, and what it was asked."""
-    asked: list[str] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=_tunnel, args=(server, asked))
-        thread.start()
-        try:
-            yield server.getsockname()[1], asked
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
-
-
-def _tunnel(server: socket.socket, asked: list[str]) -> None:
-    """Serve one connection after another."""
-    while True:
-        try:
-            near, _ = server.accept()
-        except OSError:
-            return
-        with near:
-            head = near.recv(65536).decode()
-            asked.append(head.splitlines()[0])
-            host, _, port = head.split()[1].rpartition(":")
-            with socket.create_connection((host, int(port))) as far:
-                near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-                _join({near: far, far: near})
-
-
-def _join(ways: dict[socket.socket, socket.socket]) -> None:
-    while True:
-        for readable in select.select(list(ways), [], [])[0]:
-            piece = readable.recv(65536)
-            if not piece:
-                return
-            ways[readable].sendall(piece)
