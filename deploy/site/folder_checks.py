@@ -14,6 +14,8 @@ from client.policy import Policy
 from deploy.site.findings import Check, Finding, ok, problem, warning
 from deploy.site.home import SiteHome
 from shared.errors import CohortError, UsageError
+from shared.privacy.accounting import PrivacyCost
+from shared.privacy.events import Relation, Unit
 from shared.recipes.catalogue import catalogue
 
 LEAST_BYTES = 100 * 10**6  # free for ledger and keys; without them nothing may be spent
@@ -66,9 +68,8 @@ def policy_check(home: SiteHome) -> Finding:
     if policy.allow_seeded_noise or policy.allow_non_private or policy.allow_patch_unit:
         said = "allows what is meant for simulations: seeded noise, none, or a unit that protects no patient"
         return warning(said, "take the allow_... lines out of policy.toml")
-    return ok(
-        f"patient-level (ε = {cap.epsilon:g}, δ = {cap.delta:g}) over all runs, by the filter of order {cap.order}"
-    )
+    limit = f"over all runs, by the filter of order {cap.order}"
+    return ok(f"at most {PrivacyCost(cap.epsilon, cap.delta, Unit.PATIENT, Relation.ADD_REMOVE, limit)}")
 
 
 def cohort_check(home: SiteHome) -> Finding:

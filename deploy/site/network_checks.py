@@ -54,14 +54,14 @@ def judged_certificate(certificate: x509.Certificate, whose: str) -> Finding:
 def judged_clock(clock: Clock) -> Finding:
     """Return how the clock here stands against what Flower tolerates."""
     ahead, give = clock.ahead, clock.give
-    said = f"{abs(ahead):.1f} s {'fast' if ahead > 0 else 'slow'} (± {give:.1f} s)"
+    said = f"{abs(ahead):.1f} s {'fast' if ahead > 0 else 'slow'}, give or take {give:.1f} s"
     remedy = "keep this machine's clock by NTP"
     if ahead - give > MOST_FAST or ahead + give < -MOST_SLOW:
         limits = f"fast by {MOST_FAST} s or slow by {MOST_SLOW} s"
         return problem(f"{said}; Flower turns a node away that is {limits}", remedy)
     if abs(ahead) > _USUAL + give or ahead + give > MOST_FAST:
         return warning(said, remedy)
-    return ok(said)
+    return ok(f"right to {abs(ahead) + give:.1f} s")
 
 
 def _tunnelled(way: Way) -> Finding:
