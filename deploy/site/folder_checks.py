@@ -20,7 +20,7 @@ from shared.recipes.catalogue import catalogue
 
 LEAST_BYTES = 100 * 10**6  # free for ledger and keys; without them nothing may be spent
 LOGS = 4  # log files at a site: sidecar, SuperNode, SuperExec, `up`
-LEAST_MEMORY = 4 * 10**9  # bytes for a recipe of small size, Flower and two of its processes
+LEAST_MEMORY = 2 * 10**9  # Flower's two programs, sidecar and app take 1.0 GB before any image or network
 _MEMORY = Path("/proc/meminfo")
 
 
@@ -28,6 +28,7 @@ def folder_checks(home: SiteHome) -> list[Check]:
     """Return the checks, each after those it rests on."""
     return [
         Check("policy", lambda: policy_check(home)),
+        Check("terms", lambda: terms_check(home), ("centre", "policy")),
         Check("cohort", lambda: cohort_check(home), ("policy",)),
         Check("ledger", lambda: ledger_check(home)),
         Check("bundle", lambda: bundle_check(home)),
@@ -54,22 +55,26 @@ def centre_check(home: SiteHome) -> Finding:
 
 
 def policy_check(home: SiteHome) -> Finding:
-    """Read the policy, and whether it agrees with the federation on δ.
+    """Read the policy.
 
     Raises:
-        WillisError: the policy is not valid.
+        WillisError: it is not valid.
     """
-    policy = home.policy
-    cap = policy.cap
-    agreed = json.loads(home.joined.read_bytes())["delta"] if home.joined.exists() else policy.delta
-    if agreed != policy.delta:
-        said = f"δ is {policy.delta:g} here and {agreed:g} in the federation: every run would be refused"
-        return problem(said, "agree on one; write it into policy.toml as delta")
+    policy, cap = home.policy, home.policy.cap
     if policy.allow_seeded_noise or policy.allow_non_private or policy.allow_patch_unit:
         said = "allows what is meant for simulations: seeded noise, none, or a unit that protects no patient"
         return warning(said, "take the allow_... lines out of policy.toml")
     limit = f"over all runs, by the filter of order {cap.order}"
     return ok(f"at most {PrivacyCost(cap.epsilon, cap.delta, Unit.PATIENT, Relation.ADD_REMOVE, limit)}")
+
+
+def terms_check(home: SiteHome) -> Finding:
+    """Compare the policy's δ with the one that all runs of the federation have."""
+    here, agreed = home.policy.delta, json.loads(home.joined.read_bytes())["delta"]
+    if here != agreed:
+        said = f"δ is {here:g} here and {agreed:g} in the federation: every run would be refused"
+        return problem(said, "agree on one; here it is delta in policy.toml")
+    return ok(f"δ = {here:g} here and in the federation")
 
 
 def cohort_check(home: SiteHome) -> Finding:
@@ -119,12 +124,19 @@ def ledger_check(home: SiteHome) -> Finding:
 
 
 def bundle_check(home: SiteHome) -> Finding:
-    """Say whether an app bundle is approved."""
+    """Say whether an app bundle is approved.
+
+    Raises:
+        UsageError: the file of decisions is damaged.
+    """
     standing: dict[str, str] = {}
-    for line in _lines(home.bundles / "decisions.jsonl"):
-        decision = json.loads(line)
-        if decision["verb"] in ("approved", "revoked"):
-            standing[decision["hash"]] = decision["verb"]
+    path = home.bundles / "decisions.jsonl"
+    try:
+        for decision in map(json.loads, _lines(path)):
+            if decision["verb"] in ("approved", "revoked"):
+                standing[decision["hash"]] = decision["verb"]
+    except (ValueError, KeyError, TypeError) as err:
+        raise UsageError(f"{path}: damaged; restore it from a backup") from err
     approved = [hash_ for hash_, verb in standing.items() if verb == "approved"]
     if not approved:
         return warning("none is approved yet", "`willis site review`, then approve, once the centre has sent one")

@@ -26,7 +26,10 @@ def preflight(ctx: click.Context, *, as_json: bool) -> None:
     home = ctx.find_object(SiteHome)
     assert home
     findings = dict(examine(checks(home)))
-    click.echo(_json(findings)) if as_json else Console().print(table(findings))
+    if as_json:
+        click.echo(_json(findings))
+    else:
+        Console().print(table(findings))
     if any(finding.standing is Standing.PROBLEM for finding in findings.values()):
         ctx.exit(1)
 

@@ -36,6 +36,7 @@ class Recorder:
     headers: dict[str, str] = field(default_factory=dict)  # of the last request
     status: int = 200
     extra: tuple[tuple[bytes, bytes], ...] = ()
+    half: bool = False  # break off in the middle of the answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,6 +53,9 @@ class Recorder:
         headers = [(b"content-type", b"application/x-protobuf"), (b"set-cookie", b"a=b"), *self.extra]
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        if self.half:
+            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+            return
         await send({"type": "http.response.body", "body": body})
 
 

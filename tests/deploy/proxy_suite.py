@@ -67,7 +67,7 @@ class FrontSuite:
     def front(self, end: End) -> End:
         """The end, with nothing noted yet behind it."""
         end.behind.reached.clear()
-        end.behind.headers, end.behind.status, end.behind.extra = {}, 200, ()
+        end.behind.headers, end.behind.status, end.behind.extra, end.behind.half = {}, 200, (), False
         return end
 
     def test_passes_a_call_of_a_node_both_ways(self, front: End) -> None:
@@ -139,6 +139,11 @@ class FrontSuite:
             answer = client.post(PULL, content=b'{"code": 1}')
         assert (answer.status_code, answer.content) == (412, b'{"code": 1}')
 
+    def test_an_answer_that_breaks_off_is_not_taken_for_whole(self, front: End) -> None:
+        front.behind.half = True
+        with front.client() as client, pytest.raises(httpx.TransportError):
+            client.post(PULL, content=b"x" * 2**20)
+
     def test_follows_no_redirection(self, front: End) -> None:
         front.behind.status = 307
         front.behind.extra = ((b"location", b"/v1/control/start-run"),)
@@ -179,13 +184,14 @@ class FrontSuite:
         assert not answer or answer.split()[1] == b"408"
         assert time.monotonic() - begun < 3 * PATIENCE
 
+    @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
     def test_speaks_no_old_tls(self, front: End) -> None:
         with front.client() as client:
             assert client.get("/v1/willis/health").status_code == 200
         old = ssl.create_default_context(cafile=str(front.authority.crt))
         old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
         old.set_ciphers("ALL:@SECLEVEL=0")
-        with pytest.raises(ssl.SSLError):
+        with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
             _session(front, old, None)
 
 

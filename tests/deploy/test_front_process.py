@@ -132,6 +132,12 @@ def test_what_nginx_cannot_do_is_said(authority: Authority, changed: dict[str, s
     assert remedy in willis("site", "--home", home.path, "nginx").sentence()
 
 
+def test_a_path_that_nginx_cannot_be_told_of_is_said(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "a $variable" / "centre" / "ca")
+    home = centre(authority, "nginx", 8000)
+    assert "nginx cannot be told of this" in willis("coordinator", "--home", home.path, "nginx").sentence()
+
+
 def _health(home: CoordinatorHome, authority: Authority) -> int:
     try:
         with client(home.settings.port, authority.crt, home.tls / "site") as site:

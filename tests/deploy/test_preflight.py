@@ -39,7 +39,7 @@ from tests.deploy.ends import End, builtin_front, free_port, listening, tunnels
 PATIENTS = 5
 SECRET = ec.generate_private_key(ec.SECP384R1())
 _ALL = ["centre", "DNS", "TCP", "our certificate", "TLS", "admission", "clock", "node"]
-_HERE = ["policy", "cohort", "ledger", "bundle", "disk", "memory", "GPU"]
+_HERE = ["policy", "terms", "cohort", "ledger", "bundle", "disk", "memory", "GPU"]
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_a_problem_is_the_exit_status(home: SiteHome) -> None:
 
 def test_a_hospital_that_has_not_joined(home: SiteHome) -> None:
     home.joined.unlink()
-    assert "willis site request" in wrong(home, "centre", "no centre was joined", _ALL[1:])
+    assert "willis site request" in wrong(home, "centre", "no centre was joined", [*_ALL[1:], "terms"])
 
 
 def test_a_name_that_leads_nowhere(home: SiteHome) -> None:
@@ -172,6 +172,12 @@ def test_a_server_that_is_not_the_centre(
     with listening(service_app(), files) as port:
         change(home, coordinator=f"localhost:{port}")
         assert wrong(home, "TLS", said, ["admission", "clock", "node"])
+
+
+def test_a_server_that_hangs_up(home: SiteHome) -> None:
+    with handshakes(None) as port:
+        change(home, coordinator=f"localhost:{port}")
+        assert "IT" in wrong(home, "TLS", "ended in the handshake", ["admission", "clock", "node"])
 
 
 def test_our_certificate_has_expired(home: SiteHome, front: End) -> None:
@@ -262,6 +268,11 @@ def test_a_node_that_flower_does_not_know(home: SiteHome) -> None:
     assert "approve" in wrong(home, "node", "no node with our key", [])
 
 
+def test_a_node_without_its_key(home: SiteHome) -> None:
+    (home.keys / "node").unlink()
+    assert "willis site request" in wrong(home, "node", "not a readable key", [])
+
+
 def test_a_node_whose_clock_flower_refuses(home: SiteHome, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = now() + timedelta(seconds=MOST_FAST + 1)
     monkeypatch.setattr("flwr.supernode.node_auth_http_interceptor.now", lambda: fast)
@@ -307,12 +318,12 @@ def test_memory_that_is_scarce(home: SiteHome, monkeypatch: pytest.MonkeyPatch, 
 
 def test_a_policy_that_is_broken(home: SiteHome) -> None:
     (home.path / "policy.toml").write_text("max_epsilom = 3\n")
-    assert "known keys" in wrong(home, "policy", "max_epsilom", ["cohort"])
+    assert "known keys" in wrong(home, "policy", "max_epsilom", ["terms", "cohort"])
 
 
 def test_a_policy_with_another_delta_than_the_federation(home: SiteHome) -> None:
     (home.path / "policy.toml").write_text('delta = 1e-6\nrecipes = ["lesions-3d"]\n')
-    assert "agree on one" in wrong(home, "policy", "δ is 1e-06 here and 1e-05", ["cohort"])
+    assert "agree on one" in wrong(home, "terms", "δ is 1e-06 here and 1e-05", [])
 
 
 def test_a_policy_for_simulations(home: SiteHome) -> None:
@@ -375,9 +386,15 @@ def test_a_bundle_that_was_approved_and_one_that_was_revoked(home: SiteHome) -> 
     assert findings(home)["bundle"] == Finding(Standing.OK, f"approved: {'bb' * 6}")
 
 
+def test_decisions_that_are_damaged(home: SiteHome) -> None:
+    home.bundles.mkdir()
+    (home.bundles / "decisions.jsonl").write_text('{"verb": "appr')
+    assert "restore" in wrong(home, "bundle", "decisions.jsonl: damaged", [])
+
+
 @contextmanager
-def handshakes(context: ssl.SSLContext) -> Iterator[int]:
-    """Make handshakes, and end the connection after each; unlike asyncio's, a refusal says why. Yield the port."""
+def handshakes(context: ssl.SSLContext | None) -> Iterator[int]:
+    """Make handshakes, or none, and hang up after each; unlike asyncio's, a refusal says why. Yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_shake, args=(server, context))
         thread.start()
@@ -388,11 +405,12 @@ def handshakes(context: ssl.SSLContext) -> Iterator[int]:
             thread.join()
 
 
-def _shake(server: socket.socket, context: ssl.SSLContext) -> None:
+def _shake(server: socket.socket, context: ssl.SSLContext | None) -> None:
     while True:
         try:
             plain, _ = server.accept()
         except OSError:
             return
         with plain, suppress(OSError):
-            context.wrap_socket(plain, server_side=True).close()
+            if context:
+                context.wrap_socket(plain, server_side=True).close()
