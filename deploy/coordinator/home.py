@@ -125,6 +125,11 @@ class CoordinatorHome:
         return self.path / "bundles"
 
     @property
+    def nginx(self) -> Path:
+        """Folder of nginx's configuration, and of what it writes."""
+        return self.path / "nginx"
+
+    @property
     def logs(self) -> Path:
         """Folder of logs."""
         return self.path / "logs"
