@@ -102,6 +102,7 @@ class _Exchange:
     wait: Wait
     traffic: Traffic
     _waiting: dict[str, int] = field(default_factory=dict)  # message -> node
+    _starts: dict[int, str] = field(default_factory=dict)  # node -> when Flower saw it start, as it was asked
     _due: dict[int, float] = field(default_factory=dict)  # node -> when it is to be asked
     _pauses: dict[int, float] = field(default_factory=dict)  # node -> the last one; of those asked before
     _failed: dict[int, NoAnswer] = field(default_factory=dict)  # node -> what became of its last question
@@ -111,9 +112,11 @@ class _Exchange:
         self._due = dict.fromkeys(self.requests, began)
         self._end = began + self.wait.deadline
         self._in_grace = False
+        self._looked = began
         while True:
             yield from self._send()
             yield from self._receive()
+            yield from self._notice_restarts()
             if not self._is_open():
                 break
             _rest(began)
@@ -137,9 +140,10 @@ class _Exchange:
     def _send(self) -> Iterator[tuple[int, NoAnswer]]:
         now = time.monotonic()
         ready = [node for node, moment in self._due.items() if moment <= now]
-        online = set(self.grid.get_node_ids()) if ready else set()
+        online = self._online() if ready else {}
         for node in ready:
             if node in online:
+                self._starts[node] = online[node]
                 yield from self._send_one(node)
             elif self.wait.pause is None:
                 del self._due[node]
@@ -170,6 +174,22 @@ class _Exchange:
                 yield node, reply.content
             else:
                 yield from self._fail(node, NoAnswer.of(reply.error))
+
+    def _notice_restarts(self) -> Iterator[tuple[int, NoAnswer]]:
+        """Ask again where a site's process was replaced by another, which knows nothing of the question."""
+        pause, now = self.wait.pause, time.monotonic()
+        if pause is None or not self._waiting or now < self._looked + pause:
+            return
+        self._looked = now
+        online = self._online()
+        for name, node in list(self._waiting.items()):
+            if online.get(node, self._starts[node]) != self._starts[node]:
+                del self._waiting[name]
+                yield from self._fail(node, NoAnswer("lost"))
+
+    def _online(self) -> dict[int, str]:
+        """Return the connected nodes, and when each started."""
+        return {node.node_id: node.last_activated_at for node in self.grid.get_nodes()}
 
     def _fail(self, node: int, why: NoAnswer) -> Iterator[tuple[int, NoAnswer]]:
         if self.wait.pause is None:
