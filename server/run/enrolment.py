@@ -34,6 +34,7 @@ class Member:
 class Arrivals:
     """Sites that said who they are, by name, and why others are left out, by name or node."""
 
+    nodes: frozenset[int]  # that were asked
     members: dict[str, Member] = field(default_factory=dict)
     signed: dict[str, SignedEvent] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -113,7 +114,7 @@ def identify(
 ) -> Arrivals:
     """Ask nodes who they are. A name may stand for one key only: that of `keys`, and the one approved."""
     request = pack(EnrolRequest(recipe=job.recipe, variant=job.variant, preset=job.preset))
-    found = Arrivals()
+    found = Arrivals(frozenset(nodes))
     requests = {node: request for node in nodes}
     for node, content in ask(grid, ENROL, requests, group=ENROL, wait=patience.wait_for_answers()):
         try:

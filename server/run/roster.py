@@ -21,7 +21,11 @@ from shared.ledger.view import view
 
 
 class Roster:
-    """Knows the nodes of a run's members, and has them reserve and settle."""
+    """Knows the nodes of a run's members, and has them reserve and settle.
+
+    Attributes:
+        run: the plan that the members agree on.
+    """
 
     def __init__(
         self,
@@ -37,7 +41,7 @@ class Roster:
     ) -> None:
         self._grid = grid
         self._job = job
-        self._run = run
+        self.run = run
         self._enrolled = {event.site: event for event in enrolled}
         self._ledger = ledger
         self._record = record
@@ -67,12 +71,12 @@ class Roster:
     @property
     def unsettled(self) -> list[str]:
         """The sites whose reservation is open: it counts as spent in full."""
-        seen = view(self._ledger.events, self._run.run)
+        seen = view(self._ledger.events, self.run.run)
         return sorted(seen.reserves.keys() - seen.settles.keys())
 
     def arrive(self, found: Arrivals, round_: int = 0) -> None:
         """Take in who is there; of the others that belong to the run, the ledger says why they are left out."""
-        self._asked |= {member.node for member in found.members.values()}
+        self._asked |= found.nodes
         self._members |= found.members
         for name in found.members:
             self._told(name, "enrolled")
@@ -97,7 +101,6 @@ class Roster:
         lacking = self._enrolled.keys() - {m.name for m in self.reserved if m.node in online}
         if not new or not lacking:
             return
-        self._asked |= set(new)
         keys = {name: event.public_key for name, event in self._enrolled.items()}
         found = identify(self._grid, new, self._job, self._patience, keys, self._approved)
         self.arrive(recognise(found, [self._enrolled[name] for name in lacking]), round_)
@@ -107,13 +110,13 @@ class Roster:
 
     def settle(self) -> None:
         """Have all that reserved and are there say what they executed."""
-        left_out = settle(self._grid, self._run, self.reserved, self._ledger, self._patience)
+        left_out = settle(self._grid, self.run, self.reserved, self._ledger, self._patience)
         for member in self.reserved:
             self._told(member.name, left_out.get(member.name, "settled"))
 
     def _have_reserve(self, members: Sequence[Member], need: int, *, resume: bool, round_: int) -> None:
         refusals, left_out = reserve(
-            self._grid, self._run, members, self._ledger, resume=resume, need=need, patience=self._patience
+            self._grid, self.run, members, self._ledger, resume=resume, need=need, patience=self._patience
         )
         for name, why in left_out.items():
             self._leave_out(name, why, round_)
@@ -131,7 +134,7 @@ class Roster:
         if name in self._enrolled:
             self._record(
                 Refuse(
-                    run=self._run.run,
+                    run=self.run.run,
                     site=name,
                     by="coordinator",
                     round=round_,
