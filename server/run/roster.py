@@ -46,6 +46,7 @@ class Roster:
         self._ledger = ledger
         self._record = record
         self._patience = patience
+        self._once = patience.model_copy(update={"pause_seconds": None})
         self._approved = approved
         self._told = told
         self._members: dict[str, Member] = {}
@@ -90,10 +91,13 @@ class Roster:
             PolicyRefusal, ProtocolError: as `agreement.reserve`.
         """
         need = self._patience.sites_needed(len(self._enrolled))
-        self._have_reserve(self.present, need, resume=resume, round_=0)
+        self._have_reserve(self.present, need, self._patience, resume=resume, round_=0)
 
     def muster(self, round_: int) -> None:
-        """Look for members that came (back) since; a known node that is gone for now is left to the round."""
+        """Look for members that came (back) since; a known node that is gone for now is left to the round.
+
+        Each is asked once, as the others wait meanwhile: one that fails has its turn before the next round.
+        """
         online = set(self._grid.get_node_ids())
         at_work = {member.node for member in self.reserved}
         self._asked &= online  # who went away and comes back is asked anew
@@ -102,11 +106,10 @@ class Roster:
         if not new or not lacking:
             return
         keys = {name: event.public_key for name, event in self._enrolled.items()}
-        found = identify(self._grid, new, self._job, self._patience, keys, self._approved)
+        found = identify(self._grid, new, self._job, self._once, keys, self._approved)
         self.arrive(recognise(found, [self._enrolled[name] for name in lacking]), round_)
-        self._have_reserve(
-            [self._members[name] for name in sorted(found.members)], need=0, resume=True, round_=round_
-        )
+        come = [found.members[name] for name in sorted(found.members)]
+        self._have_reserve(come, 0, self._once, resume=True, round_=round_)
 
     def settle(self) -> None:
         """Have all that reserved and are there say what they executed."""
@@ -114,9 +117,11 @@ class Roster:
         for member in self.reserved:
             self._told(member.name, left_out.get(member.name, "settled"))
 
-    def _have_reserve(self, members: Sequence[Member], need: int, *, resume: bool, round_: int) -> None:
+    def _have_reserve(
+        self, members: Sequence[Member], need: int, patience: Patience, *, resume: bool, round_: int
+    ) -> None:
         refusals, left_out = reserve(
-            self._grid, self.run, members, self._ledger, resume=resume, need=need, patience=self._patience
+            self._grid, self.run, members, self._ledger, resume=resume, need=need, patience=patience
         )
         for name, why in left_out.items():
             self._leave_out(name, why, round_)

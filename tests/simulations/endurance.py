@@ -312,6 +312,28 @@ class Endurance:
         assert [event.site for event in mine.events if isinstance(event, Enrol)] == list(SITES[1:])
         self.assert_well(mine)
 
+    def test_a_site_that_comes_back_with_an_app_it_has_not_approved_joins_once_it_has(
+        self, mine: Federation
+    ) -> None:
+        """Each round begins by asking it once, and waits for nobody's steward."""
+        grids: list[FaultyGrid] = []
+
+        def come(what: str, message: Message) -> None:
+            metadata = message.metadata
+            if (what, metadata.message_type, metadata.group_id) == ("ask", TRAIN, "1"):
+                grids[0].away.clear()
+
+        def prepare(grid: FaultyGrid) -> None:
+            grid.away.add(EAST)
+            grids.append(grid)
+
+        with pytest.raises(Killed):
+            run(mine, hook=killing("answer", TRAIN, 1))
+        fault = Fault("error before", ENROL, EAST, code=ErrorCode.INVALID_FAB)
+        run(mine, fault, hook=come, prepare=prepare, patience=PATIENT.model_copy(update={"pause_seconds": 30.0}))
+        assert [r.sites for r in mine.seen.rounds] == [SITES[1:], SITES[1:], SITES]
+        self.assert_well(mine)
+
     def test_a_site_silent_at_its_reservation_joins_once_it_starts_anew(self, mine: Federation) -> None:
         grids: list[FaultyGrid] = []
 

@@ -14,8 +14,10 @@ from server.run.folder import RunFolder
 from server.run.patience import Patience
 from server.run.status import Status, conducted
 from shared.errors import PolicyRefusal, ProtocolError, QuorumError, UsageError, WillisError
+from shared.identity import Identity
 from shared.ledger.events import Enrol, Reserve, Settle
-from shared.messages import ENROL, RESERVE, TRAIN
+from shared.ledger.log import SignedEvent
+from shared.messages import ENROL, RESERVE, TRAIN, EventReply, pack
 from shared.privacy.events import NoiseSource
 from tests.simulations.endurance import EAST, HASTY, NORTH, PATIENT, WEST, base, killing, mine, run, tiny_recipe
 from tests.simulations.faulty import SECRET, Fault, FaultyGrid, Killed
@@ -149,7 +151,22 @@ class TestWhoTakesPart:
         grid = mine.grid()
         conduct(grid, mine.folder, lambda *_: None, PATIENT, approved)
         assert [event.site for event in mine.events if isinstance(event, Enrol)] == ["north", "west"]
-        assert status_of(mine).sites["node 1"] == "calls itself east, which is not approved, or with another key"
+        assert status_of(mine).sites["east"] == "it is not approved, or has another key"
+
+    def test_who_calls_himself_like_an_approved_site_keeps_it_from_nothing(
+        self, mine: Federation, tmp_path: Path
+    ) -> None:
+        approved = self.approved(mine)
+        impostor = Identity.at(tmp_path / "impostor.key", "east")
+
+        def disguised(content: RecordDict) -> RecordDict:
+            event = Enrol(site="east", public_key=impostor.public_key, patients=9000, cohort="0" * 64)
+            return pack(EventReply(signed=SignedEvent.by(impostor, event)))
+
+        grid = mine.grid(faults=[Fault("changed", ENROL, WEST, change=disguised)])
+        conduct(grid, mine.folder, lambda *_: None, PATIENT, approved)
+        assert [event.site for event in mine.events if isinstance(event, Enrol)] == ["east", "north"]
+        assert [r.sites for r in mine.seen.rounds] == [("east", "north")] * ROUNDS
 
     def test_a_site_that_came_back_with_another_key_is_left_out(self, mine: Federation) -> None:
         approved = self.approved(mine)
@@ -157,6 +174,12 @@ class TestWhoTakesPart:
             conduct(mine.grid(hook=killing("answer", TRAIN, 5)), mine.folder, lambda *_: None, PATIENT, approved)
         shutil.rmtree(mine.root / "sites" / "east" / ".willis")
         conduct(mine.grid(), mine.folder, lambda *_: None, PATIENT, approved)
+        (refused,) = mine.seen.refusals
+        assert (refused.site, refused.by, refused.reason) == (
+            "east",
+            "coordinator",
+            "it is not approved, or has another key",
+        )
         assert [r.sites for r in mine.seen.rounds][1:] == [SITES[1:]] * 2
         assert mine.seen.spent("east") == mine.seen.run.spending  # it cannot settle: counted in full
 
