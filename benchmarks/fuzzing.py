@@ -22,8 +22,9 @@ from rich.table import Table
 
 from benchmarks.mangling import mangled
 from server.ledger.home import Home
-from server.run.agreement import Member, enrol, reserve, settle
+from server.run.agreement import reserve, settle
 from server.run.averaging import StreamedAverage
+from server.run.enrolment import Member, enrol
 from server.run.gate import Expected
 from server.run.job import Job
 from server.run.rounds import Rounds
@@ -174,7 +175,7 @@ class Coordinator:
         networks = recipe.build(run.public_seed)
         self._shapes = sent_by_sites(recipe, networks)
         self._base = digest_tensors(model)
-        self._rounds = Rounds(self.site.grid, run, recipe, [member], networks, None, lambda *_: None)
+        self._rounds = Rounds(self.site.grid, run, recipe, networks, None, lambda *_: None)
         self.job = Job(
             recipe=recipe.name,
             variant=recipe.variant,
@@ -195,7 +196,8 @@ class Coordinator:
         self.site.content = content
         before = len(self.ledger.events)
         if kind == ENROL:
-            return enrol(self.site.grid, self.job, self.ledger)[0].enrol == self.member.enrol
+            found = enrol(self.site.grid, self.job, self.ledger)
+            return [m.enrol for m in found.members.values()] == [self.member.enrol]
         if kind == RESERVE:
             reserve(self.site.grid, self.run, [self.member], self.ledger, resume=True)
             return True

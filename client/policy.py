@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.errors import PolicyRefusal
 from shared.ledger.budget import filter_of, over_cap, patient_level
 from shared.ledger.events import Cap, Past, Run
+from shared.lines import line_of
 from shared.privacy.accounting import PrivacyCost
 from shared.privacy.events import NoiseSource, SampledGaussian, Unit
 from shared.privacy.filter import order_for
@@ -28,23 +29,57 @@ class Policy(BaseModel):
     """A site's rules. Every field has its key in `policy.toml`; an empty list allows any."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    # Over all runs that share this cohort, at this δ; a run with another δ is refused.
-    max_epsilon: float = Field(gt=0, allow_inf_nan=False, default=20.0)
-    delta: float = Field(gt=0, lt=1, default=1e-5)
-    # Of the filter that admits runs after the first; None: the best for the two above. Never to follow results.
-    renyi_order: int | None = Field(ge=2, le=1024, default=None)
-    min_noise_multiplier: float = Field(ge=0, allow_inf_nan=False, default=0.3)
-    min_patients: int = Field(ge=1, default=3)
-    recipes: tuple[str, ...] = ()
-    presets: tuple[str, ...] = ()
-    # What may be measured on these patients, by name.
-    queries: tuple[str, ...] = ()
-    # Digests of code that was reviewed (`shared.code`); the coordinator's must in any case equal the installed.
-    code: tuple[str, ...] = ()
-    # For simulations: noise that a seed gives away, no noise, and a unit that protects no patient.
-    allow_seeded_noise: bool = Field(strict=True, default=False)
-    allow_non_private: bool = Field(strict=True, default=False)
-    allow_patch_unit: bool = Field(strict=True, default=False)
+    max_epsilon: float = Field(
+        gt=0,
+        allow_inf_nan=False,
+        default=20.0,
+        description="The most ε one patient may spend over all runs that share this cohort, at the δ below: the "
+        "first run is counted by PLD, later ones by a Rényi filter. A smaller value protects better.",
+    )
+    delta: float = Field(
+        gt=0,
+        lt=1,
+        default=1e-5,
+        description="The δ of all runs; it is agreed on in the federation, others are refused.",
+    )
+    renyi_order: int | None = Field(
+        ge=2,
+        le=1024,
+        default=None,
+        description="Order of the filter that admits runs after the first, fixed before any result is seen. Where "
+        "it is not set, the best for the two values above.",
+    )
+    min_noise_multiplier: float = Field(
+        ge=0,
+        allow_inf_nan=False,
+        default=0.3,
+        description="The least noise of one step, in multiples of the most that one patient can change the sum.",
+    )
+    min_patients: int = Field(ge=1, default=3, description="With fewer patients than this, no run is admitted.")
+    recipes: tuple[str, ...] = Field(
+        default=(), description='Recipes that may run, such as "vessels-2d"; empty: any.'
+    )
+    presets: tuple[str, ...] = Field(default=(), description='Presets that may run, such as "small"; empty: any.')
+    queries: tuple[str, ...] = Field(
+        default=(), description='What may be measured on these patients, such as "query-dice"; empty: anything.'
+    )
+    code: tuple[str, ...] = Field(
+        default=(),
+        description="Digests of code that was reviewed; empty: any, if the centre runs what is installed here.",
+    )
+    allow_seeded_noise: bool = Field(
+        strict=True,
+        default=False,
+        description="For simulations only: true admits noise that a seed gives away, which protects nobody.",
+    )
+    allow_non_private: bool = Field(
+        strict=True, default=False, description="For simulations only: true admits runs without noise."
+    )
+    allow_patch_unit: bool = Field(
+        strict=True,
+        default=False,
+        description="For simulations only: true admits runs that protect a patch of an image, not a patient.",
+    )
 
     @property
     def cap(self) -> Cap:
@@ -63,13 +98,14 @@ def read_policy(path: Path) -> Policy:
     """Read a policy file; a missing one means the defaults, which refuse simulations.
 
     Raises:
-        PolicyRefusal: the file cannot be read, or has an unknown key or a value out of range; names file, key
-            and remedy.
+        PolicyRefusal: the file cannot be read, or has an unknown key or a value out of range; names file,
+            line, key and remedy.
     """
     if not path.exists():
         return Policy()
     try:
-        return Policy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
+        return Policy.model_validate(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise PolicyRefusal(f"{path}: not valid TOML in UTF-8 ({err}); mend that line") from err
     except OSError as err:
@@ -77,8 +113,9 @@ def read_policy(path: Path) -> Policy:
     except ValidationError as err:
         first = err.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        line = line_of(text, str(first["loc"][0]))
         known = ", ".join(Policy.model_fields)
-        raise PolicyRefusal(f"{path}: {key}: {first['msg']}; known keys: {known}") from err
+        raise PolicyRefusal(f"{path}:{line}: {key}: {first['msg']}; known keys: {known}") from err
 
 
 def decide(policy: Policy, run: Run, patients: int, past: Sequence[Past], code: str) -> None:

@@ -1,7 +1,9 @@
 """Settings that people edit: one TOML file, one schema, and errors that name file, line and remedy."""
 
 import json
+import textwrap
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +12,11 @@ from pydantic_core import ErrorDetails
 
 from shared.errors import UsageError
 from shared.files import write_durably
+from shared.lines import line_of
+
+NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"  # of a hospital or a federation; a DNS label, and a file's name
+ADDRESS = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"  # host:port
+_WIDTH = 110  # of comments
 
 
 class Settings(BaseModel):
@@ -38,26 +45,61 @@ def read_settings(path: Path, kind: type[AnySettings]) -> AnySettings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise UsageError(f"{path}: not valid TOML in UTF-8 ({err}); mend that line") from err
     except ValidationError as err:
-        first = err.errors()[0]
-        key = str(first["loc"][0]) if first["loc"] else ""
-        raise UsageError(f"{path}{_line_of(text, key)}: {_remedy(kind, key, first)}") from err
+        key, remedy = _first(kind, err)
+        number = line_of(text, key)
+        raise UsageError(f"{path}{f':{number}' if number else ''}: {remedy}") from err
 
 
-def write_settings(path: Path, settings: Settings) -> None:
-    """Write settings as TOML, each key below its description, for a person to edit."""
-    lines: list[str] = []
+def settings_from(kind: type[AnySettings], values: Mapping[str, object]) -> AnySettings:
+    """Return settings with values a person gave as options; those that are None are left at their defaults.
+
+    Raises:
+        UsageError: a value does not fit; names it and the remedy.
+    """
+    try:
+        return kind.model_validate({key: value for key, value in values.items() if value is not None})
+    except ValidationError as err:
+        raise UsageError(_first(kind, err)[1]) from err
+
+
+def write_settings(path: Path, settings: BaseModel, head: str = "") -> None:
+    """Write settings as TOML, each key below its description, for a person to edit; `head` comes first."""
+    lines = [*_comment(head), ""] if head else []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         said = f"{name} = {_toml(value)}" if value is not None else f"# {name} ="
-        lines += [f"# {field.description}", said, ""]
+        lines += [*_comment(field.description or ""), said, ""]
     write_durably(path, "\n".join(lines).encode())
 
 
-def _line_of(text: str, key: str) -> str:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if key and line.split("=")[0].strip().strip("\"'") == key:
-            return f":{number}"
-    return ""
+def change_setting(path: Path, key: str, value: object) -> None:
+    """Give one key another value, on its own line, and leave everything else as the person wrote it.
+
+    Raises:
+        UsageError: the value there now goes over several lines.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    said = f"{key} = {_toml(value)}"
+    number = line_of("\n".join(lines), key)
+    if number is None:
+        lines.insert(0, said)  # before any table
+    else:
+        lines[number - 1] = said
+    text = "\n".join(lines) + "\n"
+    try:
+        changed = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        changed = {}
+    if changed.get(key) != value:
+        raise UsageError(f"{path}: {key} could not be changed; write this line yourself: {said}")
+    write_durably(path, text.encode())
+
+
+def _first(kind: type[Settings], err: ValidationError) -> tuple[str, str]:
+    """Return the key of the first thing wrong, and what to do about it."""
+    first = err.errors()[0]
+    key = str(first["loc"][0]) if first["loc"] else ""
+    return key, _remedy(kind, key, first)
 
 
 def _remedy(kind: type[Settings], key: str, error: ErrorDetails) -> str:
@@ -70,10 +112,16 @@ def _remedy(kind: type[Settings], key: str, error: ErrorDetails) -> str:
     return f"{key}: {error['msg']}; it is: {kind.model_fields[key].description}"
 
 
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# ")
+
+
 def _toml(value: object) -> str:
-    """Return a value as TOML; of strings and lists of strings JSON is the same."""
+    """Return a value as TOML; of strings JSON is the same, but for the control character it leaves as it is."""
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_toml(v) for v in value) + "]"
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int):
         return json.dumps(value)
-    return json.dumps(str(value), ensure_ascii=False)
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -8,8 +8,11 @@ from pathlib import Path
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from server.run.coordinator import conduct
+from server.report.build import write_report
+from server.run.coordinator import conduct, train
 from server.run.folder import RunFolder
+from server.run.status import conducted
+from shared.errors import PolicyRefusal
 from shared.recipes.base import Progress
 
 
@@ -29,6 +32,13 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Conduct the run whose folder the run configuration names."""
-    folder = Path(str(context.run_config["run-folder"]))
-    conduct(grid, RunFolder(folder), lambda what, done, total: None)
+    """Conduct the run whose folder the run configuration names, as patiently as its operator chose, and report."""
+    folder = RunFolder(Path(str(context.run_config["run-folder"])))
+    with conducted(folder) as watch:
+        try:
+            train(grid, folder, lambda what, done, total: None, watch, folder.patience(), folder.approved())
+        except PolicyRefusal:
+            write_report(folder.path)
+            raise
+        watch.tell(phase="report")
+        write_report(folder.path)

@@ -83,7 +83,10 @@ def translate(
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--unsafe-non-private", is_flag=True, help="Of a run without noise: for its own hospitals alone.")
-def network(run: Path, out: Path, unsafe_non_private: bool) -> None:
+@click.option(
+    "--publish-anyway", is_flag=True, help="Publish although public phantoms alone, free, are worth more."
+)
+def network(run: Path, out: Path, unsafe_non_private: bool, publish_anyway: bool) -> None:
     """Write the trained generator of the run RUN to the new file OUT, for hospitals that use it.
 
     It is gated by the same rules as a data set and recorded in the ledger by the file's SHA-256. The file says
@@ -96,7 +99,7 @@ def network(run: Path, out: Path, unsafe_non_private: bool) -> None:
     """
     from server.run.sampling import hand_over
 
-    hand_over(run, out, unsafe=unsafe_non_private)
+    hand_over(run, out, unsafe=unsafe_non_private, anyway=publish_anyway)
     click.echo(f"wrote     {out}")
 
 

@@ -9,8 +9,13 @@ from pathlib import Path
 from shared.errors import UsageError
 
 
-def write_durably(path: Path, data: bytes) -> None:
+def write_durably(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Replace `path` by `data` in one step: temporary file, fsync, rename, fsync of the folder.
+
+    Args:
+        path: what is replaced; its folder is made where it is missing.
+        data: all of the new content.
+        mode: of the new file, less what the umask forbids; 0o600 for what only its owner may read.
 
     Raises:
         OSError: it could not be written, naming `path`; what was there before is untouched.
@@ -18,7 +23,8 @@ def write_durably(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)  # left by a crash, perhaps with another mode
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

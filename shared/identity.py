@@ -1,6 +1,5 @@
 """Who signs: Ed25519 keys (RFC 8032) as files that only their owner can read."""
 
-import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from shared.errors import UsageError
+from shared.files import write_durably
 
 
 class Identity:
@@ -74,14 +74,7 @@ def verify_framed(public_key: str, message: bytes, signature: bytes) -> bool:
 def _make(path: Path) -> None:
     """Put a new key at `path` in one step: a crash leaves no half of one."""
     secret = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secret)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_durably(path, secret, mode=0o600)
 
 
 def _domain(purpose: str, message: bytes) -> bytes:

@@ -5,6 +5,8 @@ from typing import Literal
 
 import click
 
+from server.run.options import run_options
+
 _EPILOG = """\b
 Sites are the folders of DIR that hold a cohort: DIR/<site>/sub-<patient>/anat/... or DIR/<site>/cohort.csv.
 What a site allows is in DIR/<site>/policy.toml (made on first use); what it spent is in DIR/<site>/.willis.
@@ -26,36 +28,11 @@ in OUT/translator. Its settings are lesions.NAME and translator.NAME; --rounds a
 
 @click.command(epilog=_EPILOG)
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
-@click.option(
-    "--recipe",
-    default="vessels-2d",
-    show_default=True,
-    help="What to synthesise: a recipe, or stroke-dwi, which is two.",
-)
-@click.option("--variant", help="Variant of the recipe; its default when not given.")
+@run_options
 @click.option(
     "--cohorts",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of the hospitals' folders.",
-)
-@click.option(
-    "--preset",
-    default="small",
-    show_default=True,
-    help="small: a laptop; paper: the paper's sizes; published: these, with its code's faults.",
-)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A setting of the recipe in place of its default; an unknown name lists those there are. Repeatable.",
-)
-@click.option(
-    "--epsilon",
-    type=float,
-    help="Most this run alone (stroke-dwi: both its runs) may cost a patient at one site (unit: patient, "
-    "add/remove, PLD).",
 )
 @click.option("--delta", type=float, help="δ of the federation, fixed by its first run; 1e-5 when not given.")
 @click.option(
@@ -68,7 +45,6 @@ in OUT/translator. Its settings are lesions.NAME and translator.NAME; --rounds a
     type=click.Path(path_type=Path, file_okay=False),
     help="The coordinator's home: its key and the ledger of all runs.  [default: DIR/.federation]",
 )
-@click.option("--rounds", type=click.IntRange(min=1), help="Rounds; the recipe's default when not given.")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -77,20 +53,13 @@ in OUT/translator. Its settings are lesions.NAME and translator.NAME; --rounds a
 )
 @click.option("--engine", type=click.Choice(["embedded", "ray"]), default="embedded", show_default=True)
 @click.option(
-    "--pretrain",
-    type=click.Choice(["phantoms", "none"]),
-    help="Public pre-training, which costs no epsilon; on in small, and where the recipe has steps for it.",
-)
-@click.option(
     "--start-from",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="RUN",
     help="Fine-tune: begin with the networks of this finished run of the same recipe. Nothing can be published "
     "from it, for its claim is of these hospitals' patients alone.",
 )
-@click.option("--count", default=200, show_default=True, type=click.IntRange(min=1), help="Cases to publish.")
 @click.option("--resume", is_flag=True, help="Continue the run in OUT; all other settings come from it.")
-@click.option("--unsafe-non-private", is_flag=True, help="No noise: nothing may be published from the run.")
 def simulate(
     out: Path,
     recipe: str,

@@ -111,8 +111,8 @@ def evaluate(
 
 
 def _vessels(published: "Published", asked: "Asked", target: Path) -> None:
+    from shared.bars import bars
     from shared.evaluation.quality.figure import quality_figure
-    from simulations.bars import bars
     from simulations.evaluation import quality
     from simulations.evaluation.vessels import WHERE, as_json, evaluate_vessels, find_everyone, table, verdict
 
@@ -132,7 +132,7 @@ def _vessels(published: "Published", asked: "Asked", target: Path) -> None:
 
 
 def _strokes(published: "Published", asked: "Asked", target: Path, images: Sequence[Path]) -> None:
-    from simulations.bars import bars
+    from shared.bars import bars
     from simulations.evaluation.outlines import DISCLAIMER, outline_images, read_images
     from simulations.evaluation.strokes import as_json, evaluate_strokes, table, verdict
 
@@ -148,8 +148,8 @@ def _strokes(published: "Published", asked: "Asked", target: Path, images: Seque
 
 
 def _lesions(published: "Published", asked: "Asked", target: Path) -> None:
+    from shared.bars import bars
     from shared.evaluation.lesion_distributions import distribution_figure
-    from simulations.bars import bars
     from simulations.evaluation.lesions import as_json, evaluate_lesions, table, verdict
 
     with bars() as report:

@@ -17,13 +17,13 @@ from server.run.folder import RunFolder
 from server.run.job import Job
 from server.run.planning import plan
 from server.run.sampling import publish_asked
+from shared.bars import bars
 from shared.canonical import digest
 from shared.errors import CohortError, PolicyRefusal, UsageError
 from shared.files import write_durably
 from shared.ledger.view import views
 from shared.recipes.base import Progress, Recipe
 from shared.recipes.catalogue import load
-from simulations.bars import bars
 from simulations.engines import Engine, run_engine
 
 HOME = ".federation"  # the coordinator's home beside the cohorts

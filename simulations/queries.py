@@ -8,6 +8,7 @@ from safetensors.torch import save
 from server.run.asked import Asked
 from server.run.coordinator import load_model
 from server.run.folder import RunFolder
+from shared.bars import bars
 from shared.errors import UsageError
 from shared.evaluation.published import find_published
 from shared.evaluation.segmentation import train
@@ -16,7 +17,6 @@ from shared.ledger.view import view
 from shared.privacy.accounting import cost
 from shared.recipes.query_dice import DiceQuery, answer_of
 from shared.recipes.vessel_records import EDGE
-from simulations.bars import bars
 from simulations.evaluation.asked import Counter
 from simulations.federation import train_run
 

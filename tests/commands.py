@@ -10,7 +10,7 @@ from unittest.mock import patch
 from client.app import records_of
 from shared.command import main
 
-_BAR = re.compile(r"\d+/\d+ \d+:\d\d:\d\d$")  # how a line of `simulations.bars` ends
+_BAR = re.compile(r"\d+/\d+ \d+:\d\d:\d\d$")  # how a line of `shared.bars` ends
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ _COMMANDS = {
     "revoke": "deploy.coordinator.provisioning:revoke",
     "sites": "deploy.coordinator.provisioning:sites",
     "nginx": "deploy.coordinator.serving:nginx",
-    "up": "deploy.coordinator.serving:up",
+    "up": "deploy.coordinator.up:up",
     "estimate": "deploy.coordinator.running:estimate",
-    "run": "deploy.coordinator.running:run",
-    "resume": "deploy.coordinator.running:resume",
+    "run": "deploy.coordinator.run:run",
+    "resume": "deploy.coordinator.run:resume",
     "status": "deploy.coordinator.watching:status",
     "watch": "deploy.coordinator.watching:watch",
 }

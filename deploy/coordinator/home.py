@@ -1,26 +1,40 @@
 """The coordinating centre's folder: settings a person edits, keys, the federation's ledger, runs."""
 
+import ipaddress
+import re
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from deploy.settings import Settings, read_settings
+from deploy.settings import NAME, Settings, read_settings
 from server.ledger.home import Home
-from server.run.folder import RunFolder
+
+if TYPE_CHECKING:  # brings torch, which the front and `up` do without
+    from server.run.folder import RunFolder
 
 SETTINGS_FILE = "coordinator.toml"
+
+
+def _check_host(host: str) -> str:
+    """Let through what may stand in a certificate: a DNS name (RFC 1123) or an IP address, without a port."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError as err:
+        if len(host) < 254 and re.fullmatch(r"([A-Za-z0-9-]{1,63}\.)*[A-Za-z][A-Za-z0-9-]{0,62}", host):
+            return host
+        raise ValueError(f"{host!r} is neither a DNS name nor an IP address (without a port)") from err
+
+
+Host = Annotated[str, AfterValidator(_check_host)]
 
 
 class CoordinatorSettings(Settings):
     """What `coordinator.toml` holds."""
 
-    name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
-        description="Name of the federation: small letters, digits and hyphens.",
-    )
-    hosts: tuple[str, ...] = Field(
+    name: str = Field(pattern=NAME, description="Name of the federation: small letters, digits and hyphens.")
+    hosts: tuple[Host, ...] = Field(
         min_length=1, description="Names and addresses by which hospitals reach the centre; in its certificate."
     )
     listen: str = Field(default="0.0.0.0", description="Address the front listens at, for hospitals.")
@@ -73,6 +87,12 @@ class CoordinatorHome:
         return read_settings(self.settings_file, CoordinatorSettings)
 
     @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where hospitals reach the front, as host:port; the preferred one first."""
+        hosts = (f"[{host}]" if ":" in host else host for host in self.settings.hosts)
+        return tuple(f"{host}:{self.settings.port}" for host in hosts)
+
+    @property
     def federation(self) -> Home:
         """Signing key and ledger."""
         return Home(self.path / "federation")
@@ -107,10 +127,14 @@ class CoordinatorHome:
         """Folder of logs."""
         return self.path / "logs"
 
-    def run(self, name: str) -> RunFolder:
+    def run(self, name: str) -> "RunFolder":
         """Return the folder of the run with this name."""
+        from server.run.folder import RunFolder
+
         return RunFolder(self.path / "runs" / name)
 
-    def runs(self) -> list[RunFolder]:
+    def runs(self) -> "list[RunFolder]":
         """Return all runs, in order of name."""
+        from server.run.folder import RunFolder
+
         return [RunFolder(path.parent) for path in sorted((self.path / "runs").glob("*/run.json"))]

@@ -15,7 +15,7 @@ _COMMANDS = {
     "approve": "deploy.site.bundles:approve",
     "revoke": "deploy.site.bundles:revoke",
     "nginx": "deploy.site.serving:nginx",
-    "up": "deploy.site.serving:up",
+    "up": "deploy.site.up:up",
     "status": "deploy.site.watching:status",
 }
 

@@ -2,13 +2,15 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from client.policy import POLICY_FILE, Policy, read_policy
-from client.site import STATE, Site
-from deploy.settings import Settings, read_settings
+from deploy.settings import ADDRESS, NAME, Settings, read_settings
+
+if TYPE_CHECKING:  # brings torch, which the sidecar and the guard do without
+    from client.policy import Policy
+    from client.site import Site
 
 SETTINGS_FILE = "site.toml"
 
@@ -17,12 +19,14 @@ class SiteSettings(Settings):
     """What `site.toml` holds."""
 
     name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        pattern=NAME,
         description="The hospital's name in the federation: small letters, digits and hyphens.",
     )
     cohort: Path = Field(description="Folder of the patients' images; it is only read.")
     coordinator: str = Field(
-        default="", description="host:port of the coordinating centre; `willis site join` writes it."
+        default="",
+        pattern=f"^$|{ADDRESS}",
+        description="host:port of the coordinating centre; `willis site join` writes it.",
     )
     sidecar: Literal["builtin", "nginx", "external"] = Field(
         default="builtin",
@@ -73,18 +77,24 @@ class SiteHome:
         return self.path / self.settings.cohort
 
     @property
-    def site(self) -> Site:
+    def site(self) -> "Site":
         """The hospital's side of the protocol: signing key, ledger, what was answered."""
+        from client.site import Site
+
         return Site(self.path, name=self.settings.name, images=self.cohort)
 
     @property
     def ledger_file(self) -> Path:
         """The hospital's own ledger (see `Site`); not there before the first run."""
+        from client.site import STATE
+
         return self.path / STATE / "ledger.sqlite"
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> "Policy":
         """What the hospital allows (see `read_policy`)."""
+        from client.policy import POLICY_FILE, read_policy
+
         return read_policy(self.path / POLICY_FILE)
 
     @property

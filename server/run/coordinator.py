@@ -4,7 +4,8 @@ The order of writes makes every crash harmless: budget is reserved before traini
 carries the round's events, so a resumed run can complete the ledger; settlement comes last and may be repeated.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from flwr.serverapp import Grid
@@ -14,12 +15,15 @@ from torch.optim import Optimizer
 
 from server.ledger.export import export_ledger
 from server.ledger.recorder import Recorder
-from server.run.agreement import enrol, reserve, settle
 from server.run.checkpoint import Checkpoint, latest, save_checkpoint
+from server.run.enrolment import enrol, find
 from server.run.folder import RunFolder
 from server.run.job import Job
+from server.run.patience import STRICT, Patience
 from server.run.planning import plan
+from server.run.roster import Roster
 from server.run.rounds import Rounds, use_cores
+from server.run.status import Watch, conducted
 from server.run.witnesses import witness
 from shared.canonical import digest
 from shared.device import device, home, placed
@@ -34,39 +38,78 @@ from shared.recipes.catalogue import load
 _MODEL, _OPTIMIZER = "model/", "optimizer/"
 
 
-def conduct(grid: Grid, folder: RunFolder, progress: Progress) -> None:
-    """Take the run in `folder` from wherever it stands to settlement.
+def conduct(
+    grid: Grid,
+    folder: RunFolder,
+    progress: Progress,
+    patience: Patience = STRICT,
+    approved: Mapping[str, str] | None = None,
+) -> None:
+    """Take the run in `folder` from wherever it stands to settlement, and record how that ended.
+
+    `approved` are the sites that may take part, name -> signing key; None: any.
 
     Raises:
         WillisError: one of its kinds, with the remedy; everything written stays, and the run can be resumed.
     """
-    job = folder.job()
-    recipe = recipe_of(job)
-    started = folder.plan_file.exists()
+    with conducted(folder) as watch:
+        train(grid, folder, progress, watch, patience, approved)
+
+
+def train(
+    grid: Grid,
+    folder: RunFolder,
+    progress: Progress,
+    watch: Watch,
+    patience: Patience = STRICT,
+    approved: Mapping[str, str] | None = None,
+) -> None:
+    """Do what `conduct` does within a watch that is kept already."""
     ledger = folder.home.open_ledger()
     record = Recorder(ledger, folder.home.identity)
     witnessed = folder.home.witnessed()
     try:
         _last(folder)  # damage is found before any site is asked
+        watch.tell(phase="enrolment")
         progress("enrolment", 0, 1)
-        members = enrol(grid, job, ledger)
-        run = plan(job, recipe, [m.enrol for m in members])
+        job = folder.job()
+        recipe = recipe_of(job)
+        started = folder.plan_file.exists()
+        if started:
+            enrolled = folder.members()
+            found = find(grid, job, enrolled, patience, approved)
+        else:
+            found = enrol(grid, job, ledger, patience, approved)
+            enrolled = tuple(member.enrol for _, member in sorted(found.members.items()))
+        run = plan(job, recipe, enrolled)
+        if not started:
+            folder.keep_members(enrolled)
         folder.keep_plan(run)
         record(run)
-        witnessed = witness(grid, members, folder.home, ledger)
+        roster = Roster(grid, job, run, enrolled, ledger, record, patience, approved, watch.site)
+        roster.arrive(found)
+        witnessed = witness(grid, roster.present, folder.home, ledger, patience)
+        watch.tell(phase="reservation", rounds=run.rounds)
         progress("reservation", 0, 1)
-        reserve(grid, run, members, ledger, resume=started)
+        roster.reserve(resume=started)
+        watch.tell(phase="preparation")
         model, optimizer, done = _open_state(recipe, run, folder, record, progress, pretrain=job.pretrain)
-        rounds = Rounds(grid, run, recipe, members, model, optimizer, progress)
+        rounds = Rounds(grid, run, recipe, model, optimizer, progress, patience)
+        watch.tell(phase="rounds", round=done, update_bytes=rounds.update_bytes)
         for round_ in range(done + 1, run.rounds + 1):
             progress("rounds", round_ - 1, run.rounds)
-            sites, refused = rounds.run_round(round_)
+            began = time.monotonic()
+            roster.muster(round_)
+            sites, refused = rounds.run_round(round_, roster.reserved, roster.size, watch.site)
             state = Checkpoint(round_, _state(model, optimizer), tuple(refused), tuple(sites))
             save_checkpoint(folder.checkpoints, state)
             _record_round(record, run, state)
+            watch.round_done(round_, time.monotonic() - began, len(sites), len(refused), rounds.traffic)
         progress("rounds", run.rounds, run.rounds)
-        settle(grid, run, members, ledger)
-        witnessed = witness(grid, members, folder.home, ledger)
+        watch.tell(phase="settlement")
+        roster.settle()
+        watch.tell(sentence=_open_words(roster.unsettled))
+        witnessed = witness(grid, roster.present, folder.home, ledger, patience)
         export_ledger(ledger, folder.ledger, folder.home.identity, witnessed)
     except WillisError:
         with suppress(OSError):  # what stopped the run may be a full disk, and that is what must be told
@@ -74,6 +117,12 @@ def conduct(grid: Grid, folder: RunFolder, progress: Progress) -> None:
         raise
     finally:
         ledger.close()
+
+
+def _open_words(unsettled: Sequence[str]) -> str:
+    """Return what is left to do after the last round, or ""."""
+    who = ", ".join(unsettled)
+    return f"not settled yet: {who}; resume the run once it is back, to publish" if who else ""
 
 
 def recipe_of(job: Job) -> Recipe:

@@ -1,19 +1,27 @@
 """The folder of one run at its coordinator, and where the federation's key and ledger are.
 
-`run.json` says what was asked, `plan.json` the plan that all sites reserved against; `ledger/` is an export of
-the federation's ledger as far as it had come, `checkpoints/` the model after the last rounds.
+`run.json` says what was asked, `plan.json` the plan that all sites reserved against, `members.json` which sites
+these are; `ledger/` is an export of the federation's ledger as far as it had come, `checkpoints/` the model after
+the last rounds. `status.json` tells how far the run is. A deployed run has `patience.json` and `approved.json`.
 """
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from server.ledger.home import Home
 from server.run.job import Job
+from server.run.patience import Patience, deployed
+from shared.canonical import canonical
 from shared.errors import UsageError
 from shared.files import write_durably
-from shared.ledger.events import Run
+from shared.ledger.events import Enrol, Run
 from shared.ledger.log import event_bytes
+
+_MEMBERS = TypeAdapter(tuple[Enrol, ...])
+_APPROVED = TypeAdapter(dict[str, str])
 
 
 class _Place(BaseModel):
@@ -37,6 +45,31 @@ class RunFolder:
     def plan_file(self) -> Path:
         """The agreed plan: a run event as the ledger has it. Its presence says that sites may have reserved."""
         return self.path / "plan.json"
+
+    @property
+    def members_file(self) -> Path:
+        """The enrolments that the plan was made for; the run's name is a digest of them too."""
+        return self.path / "members.json"
+
+    @property
+    def patience_file(self) -> Path:
+        """How long the coordinator waits, where an operator chose: a `Patience`, or some of its fields."""
+        return self.path / "patience.json"
+
+    @property
+    def approved_file(self) -> Path:
+        """The sites that were approved: name -> signing key (hexadecimal)."""
+        return self.path / "approved.json"
+
+    @property
+    def status_file(self) -> Path:
+        """How far the run is (`server.run.status`)."""
+        return self.path / "status.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the process that conducts the run."""
+        return self.path / "run.lock"
 
     @property
     def checkpoints(self) -> Path:
@@ -92,6 +125,42 @@ class RunFolder:
         except ValueError as err:
             raise UsageError(f"{self.plan_file}: damaged; restore it from a copy") from err
 
+    def members(self) -> tuple[Enrol, ...]:
+        """Return the enrolments that the plan was made for.
+
+        Raises:
+            UsageError: the file is missing or damaged.
+        """
+        try:
+            return _MEMBERS.validate_json(self.members_file.read_bytes())
+        except (OSError, ValueError) as err:
+            raise UsageError(f"{self.members_file}: missing or damaged; restore it from a copy") from err
+
+    def patience(self) -> Patience:
+        """Return the patience of a deployed run: what `patience.json` says, and `deployed` for the rest.
+
+        Raises:
+            UsageError: the file is damaged, or names what does not exist.
+        """
+        try:
+            chosen = json.loads(self.patience_file.read_bytes()) if self.patience_file.exists() else {}
+            return Patience.model_validate(deployed(self.job().sites) | chosen)
+        except (ValueError, TypeError) as err:
+            raise UsageError(f"{self.patience_file}: not a run's patience; restore it, or delete it") from err
+
+    def approved(self) -> Mapping[str, str] | None:
+        """Return the approved sites and their keys; None where no list was given.
+
+        Raises:
+            UsageError: the file is damaged.
+        """
+        if not self.approved_file.exists():
+            return None
+        try:
+            return _APPROVED.validate_json(self.approved_file.read_bytes())
+        except ValueError as err:
+            raise UsageError(f"{self.approved_file}: damaged; restore it, it names the sites approved") from err
+
     def begin(self, job: Job, federation: Path) -> None:
         """Make the folder of a new run of the federation at its home.
 
@@ -103,6 +172,15 @@ class RunFolder:
         place = _Place(federation=federation.resolve())
         write_durably(self.path / "federation.json", place.model_dump_json(indent=2).encode() + b"\n")
         write_durably(self.job_file, job.model_dump_json(indent=2).encode() + b"\n")
+
+    def keep_terms(self, patience: Patience, approved: Mapping[str, str]) -> None:
+        """Write down how patient the operator is, and which sites may take part: name -> signing key."""
+        write_durably(self.patience_file, patience.model_dump_json(indent=2).encode() + b"\n")
+        write_durably(self.approved_file, canonical(dict(approved)))
+
+    def keep_members(self, enrolled: Sequence[Enrol]) -> None:
+        """Write down whom the plan is made for, before the plan."""
+        write_durably(self.members_file, canonical([event.model_dump(mode="json") for event in enrolled]))
 
     def keep_plan(self, run: Run) -> None:
         """Write down the agreed plan, before any site is asked to reserve.

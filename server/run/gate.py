@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from flwr.app import RecordDict
 
 from shared.canonical import digest_arrays
 from shared.errors import ProtocolError
 from shared.messages import Arrays, UpdateReply
 
 MAX_MAGNITUDE = 2.0**20  # no trained weight comes near; the exact average relies on it
+MAX_HEADER = 256  # bytes of NumPy's format before the values
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,18 @@ class Expected:
     base: str
     nonce: str
     shapes: Mapping[str, tuple[int, ...]]
+
+
+def check_size(content: RecordDict, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Let the arrays of a message be decoded only if they are no longer than an update's.
+
+    Raises:
+        ProtocolError: they are longer, by their number or by the bytes of one.
+    """
+    arrays = [array for record in content.array_records.values() for array in record.items()]
+    most = {name: 4 * math.prod(shape) + MAX_HEADER for name, shape in shapes.items()}
+    if len(arrays) > len(most) or any(len(array.data) > most.get(name, MAX_HEADER) for name, array in arrays):
+        raise ProtocolError("the update is larger than the arrays it must hold")
 
 
 def check(reply: UpdateReply, arrays: Arrays, expected: Expected) -> None:

@@ -7,7 +7,7 @@ on them. A round is committed by one atomic file that holds the state *and* the 
 import math
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from flwr.app import RecordDict
@@ -15,10 +15,11 @@ from flwr.serverapp import Grid
 from torch import nn
 from torch.optim import Optimizer
 
-from server.run.agreement import Member
 from server.run.averaging import StreamedAverage
-from server.run.exchange import ask
-from server.run.gate import Expected, check, quorum
+from server.run.enrolment import Member
+from server.run.exchange import NoAnswer, Traffic, ask
+from server.run.gate import Expected, check, check_size
+from server.run.patience import STRICT, Patience
 from shared.device import home
 from shared.errors import ProtocolError, QuorumError
 from shared.ledger.events import Refuse, Run
@@ -38,7 +39,7 @@ from shared.privacy.events import SampledGaussian
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import Progress, Recipe, sent_by_sites, sent_to_sites
 
-ROUND_DEADLINE = 6 * 3600.0  # seconds; a site that is later is left out of the round
+Told = Callable[[str, str], None]  # of a site, what
 
 
 def use_cores(preset: str) -> None:
@@ -57,40 +58,54 @@ class Rounds:
         grid: Grid,
         run: Run,
         recipe: Recipe,
-        members: Sequence[Member],
         model: nn.ModuleDict,
         optimizer: Optimizer | None,
         progress: Progress,
+        patience: Patience = STRICT,
     ) -> None:
+        self.traffic = Traffic()
+        self._patience = patience
         self._grid = grid
         self._run = run
         self._recipe = recipe
-        self._members = members
         self._model = model
         self._optimizer = optimizer
         self._progress = progress
 
-    def run_round(self, round_: int) -> tuple[list[str], list[Refuse]]:
+    @property
+    def update_bytes(self) -> int:
+        """4 x the number of trained parameters: the least that one update takes."""
+        return 4 * sum(math.prod(shape) for shape in sent_by_sites(self._recipe, self._model).values())
+
+    def run_round(
+        self, round_: int, members: Sequence[Member], enrolled: int, told: Told
+    ) -> tuple[list[str], list[Refuse]]:
         """Advance the model by one round; return the sites averaged and the updates refused.
+
+        `members` can be asked now; `enrolled` reserved for the run, and of them a quorum is needed. `told` hears
+        what becomes of each.
 
         Raises:
             QuorumError: too few updates passed the gate; the model is unchanged.
         """
-        shapes = sent_by_sites(self._recipe, self._model)
-        average = StreamedAverage(shapes)
-        accepted: list[str] = []
+        need = self._patience.updates_needed(enrolled)
+        average = StreamedAverage(sent_by_sites(self._recipe, self._model))
+        accepted: list[Member] = []
         refused: list[Refuse] = []
-        for expected, member, content in self._collect(round_, shapes):
+        for member in members:
+            told(member.name, f"asked for round {round_}")
+        for expected, member, content in self._collect(round_, members, lambda: len(accepted) >= need):
             try:
                 self._admit(content, expected, member, average)
-                accepted.append(member.name)
+                accepted.append(member)
+                told(member.name, f"answered round {round_}")
             except ProtocolError as err:
                 refused.append(self._refusal(round_, member, str(err)))
-        need = quorum(len(self._members))
+                told(member.name, f"round {round_}: {err}")
         if len(accepted) < need:
             why = "; ".join(f"{r.site}: {r.reason}" for r in refused)
             raise QuorumError(
-                f"round {round_}: {len(accepted)} of {len(self._members)} sites passed the gate and {need} "
+                f"round {round_}: {len(accepted)} of {enrolled} sites passed the gate and {need} "
                 f"are needed ({why}); mend the sites, then --resume"
             )
         averaged = {name: torch.from_numpy(array) for name, array in average.result().items()}
@@ -103,15 +118,14 @@ class Rounds:
             round_ == self._run.rounds,
             self._progress,
         )
-        return sorted(accepted), sorted(refused, key=lambda r: r.site)
+        return sorted(m.name for m in accepted), sorted(refused, key=lambda r: r.site)
 
     def _collect(
-        self, round_: int, shapes: Mapping[str, tuple[int, ...]]
-    ) -> Iterator[tuple[Expected, Member, RecordDict | None]]:
+        self, round_: int, members: Sequence[Member], enough: Callable[[], bool]
+    ) -> Iterator[tuple[Expected, Member, RecordDict | NoAnswer]]:
         """Broadcast the model and yield each site's answer as it comes."""
         sent = home(sent_to_sites(self._recipe, self._model))
         base, arrays = digest_tensors(sent), encode(sent)
-        members = {m.node: m for m in self._members}
         expected = {
             m.node: Expected(
                 run=self._run.run,
@@ -120,28 +134,31 @@ class Rounds:
                 public_key=m.enrol.public_key,
                 base=base,
                 nonce=secrets.token_hex(16),
-                shapes=shapes,
+                shapes=sent_by_sites(self._recipe, self._model),
             )
-            for m in self._members
+            for m in members
         }
         requests = {
             node: pack(TrainRequest(run=e.run, round=e.round, base=e.base, nonce=e.nonce), arrays)
             for node, e in expected.items()
         }
-        answers = ask(self._grid, TRAIN, requests, group=str(round_), deadline=ROUND_DEADLINE)
+        by_node = {m.node: m for m in members}
+        wait = self._patience.wait_for_updates(enough)
+        answers = ask(self._grid, TRAIN, requests, group=str(round_), wait=wait, traffic=self.traffic)
         for done, (node, content) in enumerate(answers, start=1):
             self._progress(f"round {round_}: sites", done, len(requests))
-            yield expected[node], members[node], content
+            yield expected[node], by_node[node], content
 
     def _admit(
-        self, content: RecordDict | None, expected: Expected, member: Member, average: StreamedAverage
+        self, content: RecordDict | NoAnswer, expected: Expected, member: Member, average: StreamedAverage
     ) -> None:
-        if content is None:
-            raise ProtocolError("no answer before the deadline")
+        if isinstance(content, NoAnswer):
+            raise ProtocolError(content.sentence)
         try:
             reply = unpack(content, UpdateReply)
         except ProtocolError:
             raise ProtocolError(_declined(content)) from None
+        check_size(content, expected.shapes)
         arrays = unpack_arrays(content)
         check(reply, arrays, expected)
         average.add(arrays, member.enrol.patients)
@@ -156,12 +173,12 @@ class Rounds:
             reason=reason,
         )
 
-    def _noise_std(self, accepted: Sequence[str]) -> float:
+    def _noise_std(self, accepted: Sequence[Member]) -> float:
         """Return the noise on each coordinate of the average of a release (public: σ, C, q, N are)."""
         (mechanism,) = self._run.spending.mechanisms
         if not isinstance(mechanism, SampledGaussian) or self._run.clip_norm is None:
             return 0.0
-        patients = sum(m.enrol.patients for m in self._members if m.name in accepted)
+        patients = sum(m.enrol.patients for m in accepted)
         one_sum = mechanism.noise_multiplier * self._run.clip_norm
         # Each site's sum carries the noise once; weights N_i cancel the divisor q·N_i.
         steps = math.sqrt(self._run.steps_per_round)

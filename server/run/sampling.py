@@ -4,6 +4,7 @@ from pathlib import Path
 
 from server.dataset.network import publish_network, write_unsafe_network
 from server.dataset.publication import publish, write_unsafe_samples
+from server.run.coordinator import recipe_of
 from server.run.drawing import drawer_of
 from server.run.folder import RunFolder
 from shared.errors import PublicationRefused, UsageError
@@ -41,11 +42,7 @@ def draw_more(
     if source and source not in drawer.sources:
         raise UsageError(f"source {source!r} is unknown; this run has: {', '.join(drawer.sources)}")
     check_said(run_dir, drawer.run, unsafe=unsafe)
-    if drawer.worse_than_public and not (unsafe or anyway):
-        raise PublicationRefused(
-            f"{run_dir}: worth less than the free public simulator ({drawer.worse_than_public}), so publishing it "
-            "spends trust for nothing; say --publish-anyway, or use the recipe's default variant"
-        )
+    _check_worth(run_dir, drawer.worse_than_public, insisted=unsafe or anyway)
     cases = drawer.draw(count, derive_seed(drawer.run.public_seed, "sample", seed), source)
     ledger = drawer.folder.home.open_ledger()
     try:
@@ -57,14 +54,16 @@ def draw_more(
         ledger.close()
 
 
-def hand_over(run_dir: Path, out: Path, *, unsafe: bool) -> None:
+def hand_over(run_dir: Path, out: Path, *, unsafe: bool, anyway: bool = False) -> None:
     """Publish the trained generator of a run in the new file `out`.
 
     Raises:
-        UsageError, PublicationRefused: as `server.dataset.network.publish_network` and `check_said`.
+        UsageError, PublicationRefused: as `server.dataset.network.publish_network` and `check_said`; or its recipe
+            is worse than what is free, and `anyway` was not said.
     """
     folder = RunFolder(run_dir)
     check_said(run_dir, folder.plan(), unsafe=unsafe)
+    _check_worth(run_dir, recipe_of(folder.job()).worse_than_public, insisted=unsafe or anyway)
     ledger = folder.home.open_ledger()
     try:
         (write_unsafe_network if unsafe else publish_network)(folder, out, store=ledger)
@@ -82,3 +81,11 @@ def check_said(run_dir: Path, run: Run, *, unsafe: bool) -> None:
         remedy = "drop --unsafe-non-private" if unsafe else "say --unsafe-non-private to draw samples to look at"
         kind = "protects patients" if unsafe else "does not protect patients and may not be published"
         raise PublicationRefused(f"{run_dir}: the run {kind}; {remedy}")
+
+
+def _check_worth(run_dir: Path, worse_than_public: str, *, insisted: bool) -> None:
+    if worse_than_public and not insisted:
+        raise PublicationRefused(
+            f"{run_dir}: worth less than the free public simulator ({worse_than_public}), so publishing it "
+            "spends trust for nothing; say --publish-anyway, or use the recipe's default variant"
+        )

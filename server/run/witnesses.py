@@ -11,8 +11,9 @@ from flwr.app import RecordDict
 from flwr.serverapp import Grid
 
 from server.ledger.home import Home
-from server.run.agreement import SITE_DEADLINE, Member
-from server.run.exchange import ask
+from server.run.enrolment import Member
+from server.run.exchange import NoAnswer, ask
+from server.run.patience import STRICT, Patience
 from shared.errors import LedgerError, ProtocolError
 from shared.ledger.checkpoint import Checkpoint, witness_name
 from shared.ledger.merkle import consistency_proof, leaf_hash
@@ -20,7 +21,9 @@ from shared.ledger.store import LedgerStore
 from shared.messages import WITNESS, Failure, WitnessReply, WitnessRequest, pack, unpack
 
 
-def witness(grid: Grid, members: Sequence[Member], home: Home, ledger: LedgerStore) -> Checkpoint:
+def witness(
+    grid: Grid, members: Sequence[Member], home: Home, ledger: LedgerStore, patience: Patience = STRICT
+) -> Checkpoint:
     """Return a checkpoint of the whole ledger with the cosignature of every member that answered; it is kept.
 
     Raises:
@@ -51,7 +54,8 @@ def witness(grid: Grid, members: Sequence[Member], home: Home, ledger: LedgerSto
             for node, size in start.items()
         }
         start = {}
-        for node, content in ask(grid, WITNESS, requests, group=WITNESS, deadline=SITE_DEADLINE):
+        wait = patience.wait_for_answers(lambda: True)
+        for node, content in ask(grid, WITNESS, requests, group=WITNESS, wait=wait):
             member = by_node[node]
             reply = _reply(member.name, content)
             if reply is None:
@@ -77,9 +81,9 @@ def _cosignature(signed: Checkpoint, member: Member, reply: WitnessReply) -> dic
     return {member.name: found} if genuine else {}
 
 
-def _reply(site: str, content: RecordDict | None) -> WitnessReply | None:
+def _reply(site: str, content: RecordDict | NoAnswer) -> WitnessReply | None:
     """Return a member's answer; None if it was lost or could not be given, which costs only a cosignature."""
-    if content is None:
+    if isinstance(content, NoAnswer):
         return None
     try:
         return unpack(content, WitnessReply)

@@ -114,6 +114,11 @@ class Perfusion(TranslatorRecipe):
         )
 
     @property
+    def worse_than_public(self) -> str:
+        """See `Recipe.worse_than_public`: nearer to the truth in CBF, further in MTT and TTP."""
+        return "study kossen-ch7, MTT and TTP" if self.preset == "small" else ""
+
+    @property
     def maps(self) -> tuple[Role, ...]:
         """What the generator draws, in the order of its channels."""
         return MAPS if self.schedule.map == "all" else (Role(self.schedule.map),)

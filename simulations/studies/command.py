@@ -195,7 +195,7 @@ def kossen_ch7(out: Path, preset: str, **chosen: int | None) -> None:
 
 def _run(study_of: _Experiment, out: Path, preset: str, chosen: dict[str, int | None]) -> None:
     """Run one study: a module with `SIZES`, `rows` and `run`."""
-    from simulations.bars import bars
+    from shared.bars import bars
     from simulations.studies.bench import Bench, check_folder, keep
     from simulations.studies.cells import preload
 
@@ -222,8 +222,8 @@ def kossen_accounting(csv_file: Path | None) -> None:
     """Print what the private runs of Kossen et al. 2022 cost, as accounted and as run. Takes minutes."""
     from rich.console import Console
 
+    from shared.bars import bars
     from shared.privacy.accounting import PrivacyCost
-    from simulations.bars import bars
     from simulations.studies import kossen_accounting as kossen
     from simulations.studies.kossen_tables import REASONS, groups_table, runs_table, write_csv
     from simulations.studies.patient_groups import group_cost

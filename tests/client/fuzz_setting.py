@@ -9,7 +9,7 @@ from benchmarks.fuzzing import Coordinator, requests
 from client.app import Seat, build_app, records_of
 from client.site import Site
 from server.ledger.home import Home
-from server.run.agreement import Member
+from server.run.enrolment import Member
 from shared.ledger.events import Enrol
 from shared.ledger.log import SignedEvent
 from shared.messages import ENROL, RESERVE, SETTLE, TRAIN, WITNESS, EventReply, unpack

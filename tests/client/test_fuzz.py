@@ -67,6 +67,6 @@ def test_control_answers_that_are_not_spoilt_are_used(setting: Setting, kind: st
 def test_more_patients_than_an_exact_average_holds_are_refused_on_enrolment(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.run.agreement.MAX_PATIENTS", 2)
+    monkeypatch.setattr("server.run.enrolment.MAX_PATIENTS", 2)
     with pytest.raises(WillisError, match="declare 3 patients; an exact average holds 2"):
         setting.coordinator.take(ENROL, setting.answers[ENROL])

@@ -42,6 +42,7 @@ def test_a_crash_while_a_key_is_made_leaves_no_half_of_one(tmp_path: Path) -> No
     (tmp_path / "site.key.part").write_text("-----BEGIN OPENSSH")
     identity = Identity.at(tmp_path / "site.key", "east")
     assert verify(identity.public_key, "p", b"m", identity.sign("p", b"m"))
+    assert stat.S_IMODE((tmp_path / "site.key").stat().st_mode) == 0o600
 
 
 @settings(deadline=None)

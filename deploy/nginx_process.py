@@ -1,0 +1,86 @@
+"""nginx as a child: started with a configuration, told of files that changed, stopped; its lines go to our log."""
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deploy.tls import stamp
+from shared.errors import UsageError
+from shared.files import write_durably
+
+_LOOK_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Nginx:
+    """A running nginx, for a `with` block. When it ends by itself, so does this process (by SIGTERM)."""
+
+    def __init__(self, folder: Path, configuration: str, files: Sequence[Path]) -> None:
+        """Write the configuration.
+
+        Args:
+            folder: of the configuration and what it names.
+            configuration: the text.
+            files: certificates, keys, revocations; nginx reads them anew when one changes.
+
+        Raises:
+            UsageError: there is no nginx on this machine.
+        """
+        self._program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+        if self._program is None:
+            raise UsageError("nginx: not found on this machine; install it, or use the built-in proxy")
+        self._folder, self._files = folder, files
+        self._ending = threading.Event()
+        write_durably(folder / "nginx.conf", configuration.encode())
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        assert self._program
+        # Opened by name in the configuration, where /dev/stdout must be ours to open: a pipe is.
+        self._process = subprocess.Popen(
+            [self._program, "-p", self._folder, "-c", self._folder / "nginx.conf", "-e", "stderr"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            errors="replace",  # it quotes what strangers send
+        )
+        self._threads = [threading.Thread(target=task) for task in (self._log, self._follow)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it, and wait until it is gone."""
+        self._ending.set()
+        self._process.terminate()
+        self._process.wait()
+        for thread in self._threads:
+            thread.join()
+
+    def _log(self) -> None:
+        """Pass its lines on until it ends."""
+        assert self._process.stdout
+        for line in self._process.stdout:
+            logger.info("%s", line.rstrip())
+        if not self._ending.is_set():
+            logger.error("nginx ended by itself")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _follow(self) -> None:
+        """Have it read its files anew when they changed; what does not fit together it leaves unread."""
+        seen = stamp(self._files)
+        while not self._ending.wait(_LOOK_SECONDS):
+            now = stamp(self._files)
+            if now != seen:
+                seen = now
+                self._process.send_signal(signal.SIGHUP)

@@ -1,0 +1,186 @@
+"""The hospital's word: which app bundles it runs. Bundles that were shown, and a line for every decision."""
+
+import fcntl
+import getpass
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from deploy.site.contents import MOST_BYTES
+from shared.errors import UsageError
+from shared.files import write_durably
+
+MOST_PENDING = 20  # bundles shown and not decided on: a coordinator must not be able to fill the disk
+MOST_REFUSALS = 1000  # lines about refused requests, for the same reason
+
+_HASH = re.compile(r"^[0-9a-f]{64}$")
+
+
+class Decision(BaseModel):
+    """A line of decisions.jsonl.
+
+    Attributes:
+        verb: approved or revoked by a person; refused by the guard, which approves and revokes nothing.
+        hash: SHA-256 of the bundle.
+        time: UTC, ISO 8601.
+        person: who was logged in.
+        note: why.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verb: Literal["approved", "revoked", "refused"]
+    hash: str = Field(pattern=_HASH.pattern)
+    time: datetime
+    person: str
+    note: str
+
+
+class Approvals:
+    """The folder of bundles at a hospital, read afresh at every question: a revocation holds at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file = folder / "decisions.jsonl"
+
+    def decisions(self) -> list[Decision]:
+        """Return all decisions, oldest first.
+
+        Raises:
+            UsageError: naming file and line of what is damaged.
+        """
+        try:
+            lines = self._file.read_text(encoding="utf-8").splitlines(keepends=True)
+        except FileNotFoundError:
+            return []
+        except UnicodeDecodeError as err:
+            raise UsageError(f"{self._file}: damaged ({err}); restore it from a backup") from err
+        return [self._decision(number, line) for number, line in enumerate(lines, start=1)]
+
+    def _decision(self, number: int, line: str) -> Decision:
+        try:
+            if not line.endswith("\n"):
+                raise ValueError("cut off")
+            return Decision.model_validate_json(line)
+        except (ValidationError, ValueError) as err:
+            raise UsageError(
+                f"{self._file}:{number}: damaged; restore it from a backup, or remove the line"
+            ) from err
+
+    def is_approved(self, hash_: str) -> bool:
+        """Return whether a person's last word on a bundle is that it may run."""
+        return self._standing().get(hash_) == "approved"
+
+    def last_approved(self) -> str | None:
+        """Return the bundle approved last, whether or not it was revoked since."""
+        approved = [d.hash for d in self.decisions() if d.verb == "approved"]
+        return approved[-1] if approved else None
+
+    def pending(self) -> list[str]:
+        """Return the bundles that were shown and that nobody has decided on."""
+        decided = self._standing()
+        return [hash_ for hash_ in self._kept() if hash_ not in decided]
+
+    def approve(self, content: bytes, note: str) -> str:
+        """Let a bundle run; return its hash."""
+        hash_ = hashlib.sha256(content).hexdigest()
+        with self._alone():
+            write_durably(self._bundle(hash_), content)
+            self._append("approved", hash_, note)
+        return hash_
+
+    def revoke(self, hash_: str, note: str) -> None:
+        """Let a bundle run no longer, or never; one that never ran is not kept."""
+        with self._alone():
+            ran = any(d.hash == hash_ and d.verb == "approved" for d in self.decisions())
+            self._append("revoked", hash_, note)
+            if not ran:
+                self._bundle(hash_).unlink(missing_ok=True)
+
+    def refuse(self, hash_: str, note: str) -> None:
+        """Write down that a request was refused; the same one is written down once."""
+        with self._alone():
+            refused = [d for d in self.decisions() if d.verb == "refused"]
+            if len(refused) < MOST_REFUSALS and not any((d.hash, d.note) == (hash_, note) for d in refused):
+                self._append("refused", hash_, note)
+
+    def keep(self, content: bytes) -> str:
+        """Keep a bundle for review; return its hash.
+
+        Raises:
+            UsageError: it is too large, or too many wait for a decision.
+        """
+        hash_ = hashlib.sha256(content).hexdigest()
+        with self._alone():
+            if self._bundle(hash_).exists() or hash_ in self._standing():
+                return hash_
+            if len(content) > MOST_BYTES:
+                raise UsageError(f"the bundle has {len(content)} bytes; at most {MOST_BYTES} are kept")
+            if len(self.pending()) >= MOST_PENDING:
+                raise UsageError(f"{MOST_PENDING} bundles wait for a decision; `willis site revoke` some")
+            write_durably(self._bundle(hash_), content)
+        return hash_
+
+    def read(self, hash_: str) -> bytes:
+        """Return a bundle that was kept.
+
+        Raises:
+            UsageError: it was not, or is damaged.
+        """
+        path = self._bundle(hash_)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as err:
+            raise UsageError(f"{path}: missing; have the bundle sent again") from err
+        if hashlib.sha256(content).hexdigest() != hash_:
+            raise UsageError(f"{path}: damaged; remove it and have the bundle sent again")
+        return content
+
+    def find(self, start: str) -> str:
+        """Return the one bundle kept whose hash begins so.
+
+        Raises:
+            UsageError: none or several do.
+        """
+        known = {*self._kept(), *self._standing()}
+        found = sorted(hash_ for hash_ in known if start and hash_.startswith(start))
+        if len(found) != 1:
+            raise UsageError(f"{len(found)} bundles known here begin with {start!r}; see `willis site review`")
+        return found[0]
+
+    def _standing(self) -> dict[str, str]:
+        """Return a person's last word on each bundle."""
+        return {d.hash: d.verb for d in self.decisions() if d.verb != "refused"}
+
+    def _kept(self) -> list[str]:
+        """Return the bundles kept, oldest first."""
+        paths = [path for path in self._folder.glob("*.fab") if _HASH.fullmatch(path.stem)]
+        return [path.stem for path in sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))]
+
+    def _bundle(self, hash_: str) -> Path:
+        return self._folder / f"{hash_}.fab"
+
+    def _append(self, verb: str, hash_: str, note: str) -> None:
+        self.decisions()  # never onto a damaged file
+        entry = {"verb": verb, "hash": hash_, "time": datetime.now(UTC).isoformat(timespec="seconds")}
+        line = json.dumps({**entry, "person": getpass.getuser(), "note": note})
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder: the guard and a person may decide at once."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "decisions.lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield

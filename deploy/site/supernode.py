@@ -1,0 +1,211 @@
+"""The hospital's word between Flower's connection to the centre and its SuperNode.
+
+Flower has no hook for what a site must check, so three private functions of flwr 1.41 are wrapped (`PRIVATE`); a
+test fails when one of them moves. Every message is judged by what is on disk at that moment.
+"""
+
+import importlib
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from flwr.app import Message
+from flwr.common.constant import ErrorCode, Status
+from flwr.proto.message_pb2 import ObjectTree
+from flwr.supercore.fab import Fab
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
+from flwr.supercore.object_store import ObjectStore
+from flwr.supercore.run import Run, RunNotRunningException
+from flwr.supernode.nodestate import NodeState
+
+from deploy.site.approvals import Approvals
+from deploy.site.leaving import leave
+from deploy.site.replies import InFlight, PushObject, Send, error, send_error
+from deploy.site.verdict import objection
+from shared.errors import UsageError
+from shared.files import write_durably
+
+INTERNAL = "flwr.supernode.start_client_internal"
+PRIVATE = ("_init_connection", "_pull_and_store_message", "_push_messages", "_insert_message")
+POLL_SECONDS = 0.25
+
+_UNFINISHED = (Status.PENDING, Status.STARTING, Status.RUNNING)
+_log = logging.getLogger("willis.guard")
+
+
+class Guard:
+    """Stands between Flower's connection to the centre and its state; one request at a time, as Flower works."""
+
+    def __init__(self, approvals: Approvals, flower_home: Path) -> None:
+        self._approvals = approvals
+        self._in_flight = InFlight(flower_home / "inflight.json")
+        self._node = flower_home / "node-id"
+        self._apps = flower_home / "apps"
+        self._unpacked = ""  # hash of the bundle that Flower may have unpacked since this process started
+        self._request: Message | None = None
+
+    def install(self) -> None:
+        """Wrap Flower's private functions."""
+        internal = importlib.import_module(INTERNAL)
+        connect, pull, push, insert = (getattr(internal, name) for name in PRIVATE)
+        self._insert: Callable[..., None] = insert
+        wrapped = (self.connecting(connect), self.pulling(pull), self.pushing(push))
+        for name, function in zip(PRIVATE, wrapped, strict=False):
+            setattr(internal, name, function)
+
+    def connecting(
+        self, connect: Callable[..., AbstractContextManager[tuple[Any, ...]]]
+    ) -> Callable[..., AbstractContextManager[tuple[Any, ...]]]:
+        """Wrap the connection: no error's text leaves by it, and a request that a crash cut off is answered."""
+
+        @contextmanager
+        def connection(**link: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401  # as Flower's
+            leave(self._node, **link)
+            with connect(**link) as functions:
+                node, receive, send, *between, push_object, confirm = functions
+                write_durably(self._node, str(node).encode())
+                self._answer_owed(send, push_object)
+                yield node, receive, self._redacting(send, push_object), *between, push_object, confirm
+
+        return connection
+
+    def pulling(self, pull: Callable[..., int | None]) -> Callable[..., int | None]:
+        """Wrap the receipt of a message: it reaches the state if the site runs what it asks for."""
+
+        def guarded(
+            *,
+            state: NodeState,
+            object_store: ObjectStore,
+            receive: Callable[[], tuple[Message, ObjectTree] | None],
+            get_run: Callable[[int], Run],
+            get_fab: Callable[[str, int], Fab],
+            **others: object,
+        ) -> int | None:
+            try:
+                received = receive()
+                if received is None:
+                    return None
+                request, _ = received
+                self._begin(request)
+                number = request.metadata.run_id
+                run = state.get_run(number) or get_run(number)
+                fab = state.get_fab(run.fab_hash) or get_fab(run.fab_hash, number)
+            except RunNotRunningException:
+                _log.info("a message of a run that is over was left unanswered")
+                self._end()
+                return None
+            if why := objection(run, fab, self._approvals):
+                self._refuse(run, fab, why)
+                self._reply(state, object_store, ErrorCode.INVALID_FAB)
+                return number
+            self._start_afresh(fab)
+            done = pull(
+                state=state,
+                object_store=object_store,
+                receive=lambda: received,
+                get_run=lambda _: run,
+                get_fab=lambda *_: fab,
+                **others,
+            )
+            if done is None:  # Flower would say nothing, and the centre would wait
+                self._reply(state, object_store, ErrorCode.MESSAGE_UNAVAILABLE)
+            return number
+
+        return guarded
+
+    def pushing(self, push: Callable[..., None]) -> Callable[..., None]:
+        """Wrap the wait for an answer: it ends when the app has ended, with a whole answer or with an error.
+
+        Flower alone waits for ever for an app that ends without an answer, or in the middle of handing it over.
+        """
+
+        def guarded(*, state: NodeState, object_store: ObjectStore, **others: object) -> None:
+            assert self._request is not None
+            number = self._request.metadata.run_id
+            while state.get_tasks(run_ids=[number], statuses=_UNFINISHED):
+                time.sleep(POLL_SECONDS)
+            if not self._has_whole_reply(state, object_store):
+                _log.error("run %d: the app ended without an answer", number)
+                self._reply(state, object_store, ErrorCode.CLIENT_APP_CRASHED)
+            push(state=state, object_store=object_store, **others)
+            self._end()
+
+        return guarded
+
+    def _begin(self, request: Message) -> None:
+        self._request = request
+        self._in_flight.begin(request)
+
+    def _end(self) -> None:
+        self._in_flight.end()
+        self._request = None
+
+    def _reply(self, state: NodeState, object_store: ObjectStore, code: int) -> None:
+        """Answer the present request with an error."""
+        assert self._request is not None
+        self._insert(Message(error(code), reply_to=self._request), state, object_store)
+
+    def _refuse(self, run: Run, fab: Fab, why: str) -> None:
+        """Write a refusal down and keep its bundle for review; what fails here refuses all the same."""
+        _log.error("run %d was refused: %s", run.run_id, why)
+        try:
+            hash_ = self._approvals.keep(fab.content)
+            self._approvals.refuse(hash_, why)
+        except (UsageError, OSError) as err:
+            _log.error("the refusal could not be written down: %s", err)
+
+    def _start_afresh(self, fab: Fab) -> None:
+        """Remove unpacked apps that may not be this one.
+
+        Flower takes a folder for an app's by eight digits of its hash, and never looks at it again: it may be
+        another bundle's, or half of one.
+        """
+        if fab.hash_str != self._unpacked:
+            shutil.rmtree(self._apps, ignore_errors=True)
+            self._unpacked = fab.hash_str
+
+    def _has_whole_reply(self, state: NodeState, object_store: ObjectStore) -> bool:
+        """Return whether an answer and all it consists of are there; take away half of one."""
+        assert self._request is not None
+        asked = self._request.metadata.message_id
+        replies = [m for m in _messages(state) if m.metadata.reply_to_message_id == asked]
+        for reply in replies:
+            id_ = reply.metadata.message_id
+            if all(
+                object_store.get(part.object_id) for part in iterate_object_tree(object_store.get_object_tree(id_))
+            ):
+                return True
+            state.delete_messages(message_ids=[id_])
+            object_store.delete(id_)
+        return False
+
+    def _redacting(self, send: Send, push_object: PushObject) -> Send:
+        def redacting(reply: Message, tree: ObjectTree, runtime: float) -> tuple[set[str], str]:
+            if not reply.has_error():
+                return send(reply, tree, runtime)
+            _log.error("run %d: %s", reply.metadata.run_id, reply.error.reason)
+            self._unpacked = ""
+            send_error(reply, runtime, send, push_object)
+            return set(), ""
+
+        return redacting
+
+    def _answer_owed(self, send: Send, push_object: PushObject) -> None:
+        request = self._in_flight.owed()
+        if request is None:
+            return
+        _log.warning("run %d: the answer to a request was cut off; the centre is told", request.metadata.run_id)
+        try:
+            send_error(Message(error(ErrorCode.CLIENT_APP_CRASHED), reply_to=request), 0.0, send, push_object)
+        except RunNotRunningException:
+            _log.info("run %d is over", request.metadata.run_id)
+        self._in_flight.end()
+
+
+def _messages(state: NodeState) -> list[Message]:
+    """Return all messages in the state; Flower's own look-up would take them for sent."""
+    return [entry.message for entry in list(state.msg_store.values())]  # type: ignore[attr-defined]

@@ -1,0 +1,105 @@
+"""`willis site up`: the hospital's programs, and a certificate that stays fresh."""
+
+import logging
+import os
+import sys
+import threading
+import time
+
+import click
+
+from deploy import flower
+from deploy.processes import Program, Supervisor
+from deploy.site.home import SiteHome
+from shared.errors import WillisError
+
+SIDECAR = "sidecar"
+_CERTIFICATE_SECONDS = 3600.0  # between looks at the certificate
+_log = logging.getLogger("willis.up")
+
+
+@click.command()
+@click.pass_obj
+def up(home: SiteHome) -> None:
+    """Connect this hospital to its coordinating centre, and keep it so until SIGTERM or Ctrl-C.
+
+    Opens no port to the outside: the sidecar connects out to the centre, everything else is on loopback. Only app
+    bundles that were approved here run (see `willis site review`), within policy.toml. Logs are in HOME/logs, and
+    never leave.
+    """
+    from deploy.logs import set_up
+    from deploy.site import metrics
+    from deploy.site.joined import read_joined
+
+    settings = home.settings
+    read_joined(home)
+    home.policy  # noqa: B018  # what is wrong with it is told before anything starts
+    home.site.check_state()
+    set_up(
+        home.logs,
+        "up",
+        megabytes=settings.log_megabytes,
+        files=settings.log_files,
+        context={"site": settings.name},
+    )
+    supervisor = Supervisor(programs(home))
+    supervisor.heed_signals()
+    supervisor.start()
+    threading.Thread(target=metrics.serve, args=(home,), daemon=True).start()
+    _log.info("%s connects to %s", settings.name, settings.coordinator)
+    supervisor.watch(Renewal(home, supervisor).tick)
+
+
+def programs(home: SiteHome) -> list[Program]:
+    """Return what runs at a hospital, in the order of starting."""
+    settings = home.settings
+    environment = flower.environment(home.flower)
+    guard = [sys.executable, "-m", "deploy.site.guard", "--home", str(home.path)]
+    superexec = flower.superexec_command(
+        home.flower,
+        port=settings.supernode_port,
+        root_certificates=home.keys / "local.crt",
+        parent=os.getpid(),
+    )
+    return [
+        *sidecars(home),
+        Program("supernode", guard, environment, settings.supernode_port),
+        Program("superexec", superexec, environment),
+    ]
+
+
+def sidecars(home: SiteHome) -> list[Program]:
+    """Return what speaks mutual TLS to the centre, as the settings have it."""
+    settings = home.settings
+    if settings.sidecar == "external":
+        return []
+    if settings.sidecar == "builtin":
+        command = [sys.executable, "-m", "deploy.site.sidecar", "--home", str(home.path)]
+    else:
+        from deploy.site.serving import nginx_command
+
+        command = nginx_command(home)
+    return [Program(SIDECAR, command, os.environ, settings.sidecar_port)]
+
+
+class Renewal:
+    """Renews the hospital's certificate at half its life."""
+
+    def __init__(self, home: SiteHome, supervisor: Supervisor) -> None:
+        self._home = home
+        self._supervisor = supervisor
+        self._next = 0.0
+
+    def tick(self) -> None:
+        """Look once an hour; what fails is logged and tried again."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _CERTIFICATE_SECONDS
+        from deploy.site.renewing import renew_if_due
+
+        try:
+            if renew_if_due(self._home):
+                self._supervisor.restart(SIDECAR)
+                _log.info("the certificate was renewed")
+        except (WillisError, OSError) as err:
+            _log.warning("the certificate could not be renewed: %s", err)
