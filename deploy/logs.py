@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_LEVEL = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) *: *")  # as Flower and uvicorn begin a line
+# As lines begin: Flower's and uvicorn's own, and uvicorn's in Flower's SuperLink.
+_LEVEL = re.compile(r"(?:\d{4}-\S+Z )?(DEBUG|INFO|WARNING|ERROR|CRITICAL) *(?:: *|\[[\w.]+\] )")
 _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 

@@ -1,11 +1,11 @@
 """What the centre knows of its hospitals: how many there are, and, by the ledger, their budgets and refusals."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 
 from deploy.budget import Budget, budget
 from deploy.coordinator.home import CoordinatorHome
+from deploy.coordinator.sites import all_sites
 from server.report.accounts import account
 from shared.ledger.events import Refuse
 from shared.ledger.log import SignedEvent
@@ -13,9 +13,13 @@ from shared.ledger.view import views
 
 
 def sites(home: CoordinatorHome) -> dict[str, int]:
-    """Return how many hospitals are active, and how many were revoked."""
-    revoked = [bool(json.loads(path.read_bytes())["revoked"]) for path in sorted(home.sites.glob("*.json"))]
-    return {"active": revoked.count(False), "revoked": revoked.count(True)}
+    """Return how many hospitals are active, and how many were revoked.
+
+    Raises:
+        UsageError: a hospital's file is damaged.
+    """
+    active = [site.active for site in all_sites(home)]
+    return {"active": active.count(True), "revoked": active.count(False)}
 
 
 def site_budgets(events: Sequence[SignedEvent]) -> dict[str, Budget]:

@@ -1,52 +1,15 @@
 """The runs of a federation, as their folders tell them."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
-
-from pydantic import BaseModel
+from typing import get_args
 
 from deploy.coordinator.home import CoordinatorHome
 from server.run.folder import RunFolder
 from server.run.job import Job
+from server.run.status import State, Status
 from shared.errors import UsageError
 
-State = Literal["running", "finished", "failed", "interrupted"]
 STATES: tuple[State, ...] = get_args(State)
-
-
-class Status(BaseModel):
-    """How a run stands, as the process that runs it wrote it down; times in seconds since 1970."""
-
-    state: State = "running"
-    phase: str = "start"
-    round: int = 0  # done
-    rounds: int = 0  # planned; 0 before there is a plan
-    code: str = ""  # of what stopped it
-    sentence: str = ""  # the same in words, or what is left to do
-    sites: dict[str, str] = {}  # the last that is known of each
-    started: float
-    updated: float
-    ended: float | None = None
-    round_seconds: float | None = None  # of the last round
-    mean_round_seconds: float | None = None
-    bytes_out: int = 0
-    bytes_in: int = 0
-    refusals: int = 0
-
-    @classmethod
-    def read(cls, folder: RunFolder) -> "Status | None":
-        """Return how far the run is; None if it was never started.
-
-        Raises:
-            UsageError: the file is damaged.
-        """
-        path = folder.path / "status.json"
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValueError as err:
-            raise UsageError(f"{path}: damaged; resume the run, which writes it anew") from err
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,10 @@ class Approvals:
         """Return whether a person's last word on a bundle is that it may run."""
         return self._standing().get(hash_) == "approved"
 
+    def approved(self) -> list[str]:
+        """Return the bundles that may run, in order of the first decision on each."""
+        return [hash_ for hash_, verb in self._standing().items() if verb == "approved"]
+
     def last_approved(self) -> str | None:
         """Return the bundle approved last, whether or not it was revoked since."""
         approved = [d.hash for d in self.decisions() if d.verb == "approved"]

@@ -14,7 +14,7 @@ from deploy.metrics import budgets, certificates, counts, gauge, gauges
 from deploy.metrics import serve as serve_collector
 from deploy.observed import expiry, free_bytes
 from deploy.site.accounts import Accounts, accounts, site_budget
-from deploy.site.decided import approved_bundles
+from deploy.site.approvals import Approvals
 from deploy.site.home import SiteHome
 from shared.errors import WillisError
 
@@ -33,7 +33,7 @@ class SiteCollector(Collector):
         )
         yield certificates({"site": expiry(home.keys / "tls.crt"), "ca": expiry(home.ca)})
         said = "App bundles that may run here."
-        yield gauge("willis_site_bundles_approved", said, len(approved_bundles(home)))
+        yield gauge("willis_site_bundles_approved", said, len(Approvals(home.bundles).approved()))
         yield from self._ledger()
 
     def _ledger(self) -> Iterator[Metric]:

@@ -27,7 +27,7 @@ def status(home: SiteHome) -> None:
 
 def _network(home: SiteHome) -> Iterator[tuple[str, str]]:
     from deploy.observed import days_left, expiry
-    from deploy.site.decided import approved_bundles
+    from deploy.site.approvals import Approvals
 
     settings = home.settings
     yield "hospital", settings.name
@@ -40,7 +40,7 @@ def _network(home: SiteHome) -> Iterator[tuple[str, str]]:
         days, date = days_left(until), f"{until:%Y-%m-%d}"
         expired = f"EXPIRED on {date}; ask the centre to approve a new request"
         yield "certificate", f"valid until {date}, {days:.0f} days" if days > 0 else expired
-    bundles = approved_bundles(home)
+    bundles = Approvals(home.bundles).approved()
     yield "approved", ", ".join(bundle[:12] for bundle in bundles) or "no bundle; see willis site review"
     yield "last answer", _last_answer(home)
 

@@ -1,9 +1,11 @@
 """Folders of a centre and of a hospital as they stand after runs, made without any Flower process."""
 
+import fcntl
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -16,6 +18,7 @@ from client.policy import POLICY_FILE
 from client.site import Site
 from deploy.coordinator.home import SETTINGS_FILE as COORDINATOR_SETTINGS
 from deploy.coordinator.home import CoordinatorHome, CoordinatorSettings
+from deploy.coordinator.sites import Approved
 from deploy.settings import write_settings
 from deploy.site.home import SETTINGS_FILE as SITE_SETTINGS
 from deploy.site.home import SiteHome, SiteSettings
@@ -29,6 +32,7 @@ from tests.cohorts import lesion_cohorts
 from tests.server.ledgers import Story, signed_all
 
 CODE = code_digest()
+_CONDUCTED: list[BinaryIO] = []
 
 
 def centre(path: Path, events: Sequence[Event] = ()) -> CoordinatorHome:
@@ -62,8 +66,13 @@ def add_run(home: CoordinatorHome, name: str, status: Mapping[str, object] | Non
     )
     folder = home.run(name)
     folder.begin(job, home.federation.path)
-    if status is not None:
-        (folder.path / "status.json").write_text(json.dumps(status))
+    if status is None:
+        return
+    folder.status_file.write_text(json.dumps(status))
+    if status["state"] == "running":
+        lock = folder.lock_file.open("ab")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _CONDUCTED.append(lock)  # as long as these tests run
 
 
 def running(**changed: object) -> dict[str, object]:
@@ -83,6 +92,15 @@ def running(**changed: object) -> dict[str, object]:
         "refusals": 1,
     }
     return status | changed
+
+
+def approve_sites(home: CoordinatorHome, *, active: Sequence[str], revoked: Sequence[str] = ()) -> None:
+    """Have the centre know these hospitals."""
+    for number, name in enumerate([*active, *revoked]):
+        keys = {"signing_key": "00" * 32, "node_key": "ecdsa-sha2-nistp384 AAAA", "tls_key": "00" * 32}
+        site = Approved(name=name, serial=number, revoked=name in revoked, **keys)
+        home.sites.mkdir(exist_ok=True)
+        (home.sites / f"{name}.json").write_text(site.model_dump_json())
 
 
 def hospital(path: Path, patients: int = 4) -> SiteHome:

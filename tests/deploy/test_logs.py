@@ -94,6 +94,8 @@ FLOWER = """\
 more of the warning
 
 INFO:     Uvicorn running on http://127.0.0.1:9094 (Press CTRL+C to quit)
+\x1b[93mWARNING \x1b[0m:   look out
+2026-11-21T22:50:50.604Z INFO [uvicorn.error] Started server process [22444]
 Traceback (most recent call last):
   File "app.py", line 1, in <module>
 ValueError: spoilt
@@ -110,6 +112,8 @@ def test_lines_of_a_child_keep_their_level_and_lose_their_colour(caplog: pytest.
         ("WARNING", "Option `--insecure` was set."),
         ("WARNING", "more of the warning"),
         ("INFO", "Uvicorn running on http://127.0.0.1:9094 (Press CTRL+C to quit)"),
+        ("WARNING", "look out"),
+        ("INFO", "Started server process [22444]"),
         ("ERROR", "Traceback (most recent call last):"),
         ("ERROR", '  File "app.py", line 1, in <module>'),
         ("ERROR", "ValueError: spoilt"),

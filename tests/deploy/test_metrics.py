@@ -1,6 +1,5 @@
 """Metrics tell what is on disk, on loopback only, and nothing that is derived from patients."""
 
-import json
 import re
 import socket
 import urllib.request
@@ -13,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from deploy.coordinator.metrics import CoordinatorCollector
 from deploy.metrics import serve
+from deploy.site.approvals import Approvals
 from deploy.site.metrics import SiteCollector
 from server.report.accounts import account, if_planned
 from shared.canonical import digest
@@ -20,7 +20,7 @@ from shared.errors import UsageError
 from shared.ledger.events import Event, Refuse
 from shared.ledger.view import views
 from shared.privacy.accounting import cost
-from tests.deploy.folders import add_run, centre, certificate, hospital, reserve, running
+from tests.deploy.folders import add_run, approve_sites, centre, certificate, hospital, reserve, running
 from tests.server.ledgers import DELTA, PRIVATE_PAST, Story, cap_of, gaussian, signed_all
 
 MEANING = {"delta": "1e-05", "unit": "patient", "relation": "add/remove", "accountant": "PLD, dp-accounting"}
@@ -83,9 +83,7 @@ def test_a_centre_tells_of_its_hospitals(tmp_path: Path) -> None:
         refused("south", "protocol", "coordinator"),
     ]
     home = centre(tmp_path, [*Story().events(), *refusals])
-    home.sites.mkdir()
-    for name, revoked in (("north", False), ("south", False), ("west", True)):
-        (home.sites / f"{name}.json").write_text(json.dumps({"name": name, "revoked": revoked}))
+    approve_sites(home, active=("north", "south"), revoked=("west",))
     certificate(home.tls / "server.crt", days=10)
     found, text = scrape(CoordinatorCollector(home))
     assert [found("willis_sites", state=state) for state in ("active", "revoked")] == [2, 1]
@@ -132,10 +130,10 @@ def test_a_hospital_tells_of_its_own_ledger(tmp_path: Path) -> None:
     home = hospital(tmp_path)
     reserve(home, Story(recipe="lesions-3d"), begun=3)
     certificate(home.keys / "tls.crt", days=10)
-    home.bundles.mkdir()
-    said = [("approved", "a"), ("approved", "b"), ("refused", "b"), ("revoked", "a"), ("refused", "c")]
-    lines = [json.dumps({"verb": verb, "hash": letter * 64}) + "\n" for verb, letter in said]
-    (home.bundles / "decisions.jsonl").write_text("".join(lines))
+    approvals = Approvals(home.bundles)
+    first, _ = (approvals.approve(content, "") for content in (b"first", b"second"))
+    approvals.refuse("0" * 64, "not approved")
+    approvals.revoke(first, "")
     found, _ = scrape(SiteCollector(home))
     assert found("willis_site_bundles_approved") == 1
     assert found("willis_site_ledger_readable") == 1
