@@ -1,4 +1,4 @@
-"""A federation of real processes: a centre and hospitals, each on a machine of its own, by the commands people use."""
+"""A federation of real processes: a centre and hospitals, each on a machine of its own, by people's commands."""
 
 import json
 import os
