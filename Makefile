@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= build/demo
 
-.PHONY: demo test test-slow test-faults bench bench-audit lint clean
+.PHONY: demo test test-slow test-faults test-deploy bench bench-audit lint clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Willis needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
@@ -34,6 +34,9 @@ test-slow: .venv/.ready  ## the heavy checks
 
 test-faults: .venv/.ready  ## killed, or a bad or full disk, at every system call (needs strace)
 	$(BIN)/python -m pytest -m faults -s tests/faults
+
+test-deploy: .venv/.ready  ## a real federation: TLS, Flower's processes, network namespaces (as root, with iproute2, curl, nginx, faketime)
+	$(BIN)/python -m pytest -m deploy -s tests/deploy
 
 bench: .venv/.ready  ## ratios against plain training, with memory
 	$(BIN)/python -m benchmarks

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -152,7 +152,8 @@ def federation(root: Path, cohorts: Path, *, settings: str = "") -> Iterator[Fed
                 for process in place.running:
                     process.kill()
                 for pid in place.pids(""):
-                    os.kill(pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
 
 
 def _found(whole: Federation, cohorts: Path, settings: str) -> None:
