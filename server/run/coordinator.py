@@ -143,7 +143,14 @@ def _run_rounds(
         state = Checkpoint(round_, _state(model, optimizer), tuple(refused), tuple(sites))
         save_checkpoint(folder.checkpoints, state)
         _record_round(record, run, state)
-        watch.round_done(round_, time.monotonic() - began, len(sites), len(refused), rounds.traffic)
+        watch.round_done(
+            round_,
+            time.monotonic() - began,
+            updates=len(sites),
+            refusals=len(refused),
+            sent=rounds.traffic.sent,
+            received=rounds.traffic.received,
+        )
     progress("rounds", run.rounds, run.rounds)
 
 

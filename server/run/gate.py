@@ -72,12 +72,3 @@ def _check_arrays(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None
         largest = float(np.abs(array).max(initial=0.0))
         if not (math.isfinite(largest) and largest < MAX_MAGNITUDE):
             raise ProtocolError(f"{name} holds values that are not finite or too large")
-
-
-def quorum(sites: int) -> int:
-    """Return the fewest updates that make an average: two thirds, and never one site of several.
-
-    >>> [quorum(n) for n in (1, 2, 3, 4, 5, 10)]
-    [1, 2, 2, 3, 4, 7]
-    """
-    return max(min(2, sites), math.ceil(2 * sites / 3))

@@ -12,7 +12,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from server.run.exchange import Traffic
 from server.run.folder import RunFolder
 from shared.errors import UsageError, WillisError
 from shared.files import write_durably
@@ -104,8 +103,10 @@ class Watch:
         if self._clock() >= self._written + SECONDS_BETWEEN_WRITES:
             self._write()
 
-    def round_done(self, number: int, seconds: float, updates: int, refusals: int, traffic: Traffic) -> None:
-        """Take in a round: its number, its length, how many updates came in or not, and all traffic so far."""
+    def round_done(
+        self, number: int, seconds: float, *, updates: int, refusals: int, sent: int, received: int
+    ) -> None:
+        """Take in a round: its number, its length, how many updates came in or not, and all bytes so far."""
         now = self.status
         self._lengths.append(seconds)
         self.tell(
@@ -114,8 +115,8 @@ class Watch:
             mean_round_seconds=statistics.fmean(self._lengths),
             updates=now.updates + updates,
             refusals=now.refusals + refusals,
-            bytes_out=traffic.sent,
-            bytes_in=traffic.received,
+            bytes_out=sent,
+            bytes_in=received,
         )
 
     def _change(self, changes: dict[str, object]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from server.run.gate import Expected, check, quorum
+from server.run.gate import Expected, check
+from server.run.patience import quorum
 from shared.canonical import digest_arrays
 from shared.errors import ProtocolError
 from shared.identity import Identity
