@@ -170,10 +170,11 @@ class _Exchange:
             yield from self._fail(node, NoAnswer("unsent"))
 
     def _receive(self) -> Iterator[tuple[int, RecordDict | NoAnswer]]:
-        for reply in self._grid.pull_messages(list(self._waiting)) if self._waiting else ():
+        for asked in list(self._waiting):
+            # One at a time: Flower returns all there are at once, each a model in memory.
+            reply = next(iter(self._grid.pull_messages([asked])), None)
             # The error Flower makes for a lost node names itself as the source: map by the question.
-            asked = reply.metadata.reply_to_message_id
-            if asked not in self._waiting:
+            if reply is None or reply.metadata.reply_to_message_id != asked:
                 continue
             node = self._waiting.pop(asked)
             if reply.has_content():

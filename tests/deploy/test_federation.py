@@ -1,8 +1,8 @@
 """A real federation on one machine: a centre and three hospitals in network namespaces, over mutual TLS.
 
-Each story disturbs a run in one way and asks for what an undisturbed run of the same seeds in one process leaves:
-the same ledger, byte for byte, so the same weights and the same budget. Where a hospital stays away, its absence is
-in the ledger and the others finish.
+Each story disturbs a run in one way and asks for what an undisturbed run of the same seeds leaves in one process:
+the same ledger, byte for byte, so the same weights and the same budget. Where a hospital stays away, its absence
+is in the ledger and the others finish.
 """
 
 import itertools
@@ -161,7 +161,7 @@ def test_a_hospital_cut_off_is_left_out_and_charged_for_what_it_began(up: Federa
     site.machine.unplug()
     assert story.ended(following) == 0, "two of three are a quorum"
     rounds = story.events("round")
-    assert [site.name in r["sites"] for r in rounds][0]  # type: ignore[operator]
+    assert site.name in rounds[0]["sites"]  # type: ignore[operator]
     assert site.name not in rounds[-1]["sites"]  # type: ignore[operator]
     settled = {str(e["site"]) for e in story.events("settle")}
     assert site.name not in settled, "what did not answer stays charged with its whole reservation"
