@@ -20,7 +20,6 @@ from torch import nn
 
 from client.cohort import Cohort, find_cohort
 from client.site import Site
-from client.training import public_stream, randomness_for, train_round
 from client.witness import Witness
 from shared.errors import CohortError, ProtocolError, RequestRefused, WillisError
 from shared.ledger.events import Run
@@ -184,6 +183,12 @@ def _update(seat: Seat, request: TrainRequest, sent: Arrays) -> Answer:
 
 
 def _compute(seat: Seat, run: Run, round_: int, sent: Arrays, optimizer_state: Arrays) -> tuple[Arrays, Arrays]:
+    from client.training import (  # Opacus: seconds, for this message alone
+        public_stream,
+        randomness_for,
+        train_round,
+    )
+
     site = seat.site
     recipe = _recipe_of(run)
     model = _networks(recipe, run)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.errors import PolicyRefusal
 from shared.ledger.budget import filter_of, over_cap, patient_level
 from shared.ledger.events import Cap, Past, Run
-from shared.lines import line_of
+from shared.lines import place_of
 from shared.privacy.accounting import PrivacyCost
 from shared.privacy.events import NoiseSource, SampledGaussian, Unit
 from shared.privacy.filter import order_for
@@ -113,9 +113,9 @@ def read_policy(path: Path) -> Policy:
     except ValidationError as err:
         first = err.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        line = line_of(text, str(first["loc"][0]))
+        where = place_of(path, text, str(first["loc"][0]))
         known = ", ".join(Policy.model_fields)
-        raise PolicyRefusal(f"{path}:{line}: {key}: {first['msg']}; known keys: {known}") from err
+        raise PolicyRefusal(f"{where}: {key}: {first['msg']}; known keys: {known}") from err
 
 
 def decide(policy: Policy, run: Run, patients: int, past: Sequence[Past], code: str) -> None:

@@ -60,7 +60,7 @@ def certificate_at(path: Path) -> x509.Certificate:
         UsageError: it is missing or damaged.
     """
     try:
-        return certificate_in(path.read_text(encoding="ascii"), path)
+        return certificate_in(path.read_text(encoding="ascii", errors="replace"), path)
     except FileNotFoundError as err:
         raise UsageError(f"{path}: missing; restore it, or have it issued again") from err
 
@@ -73,7 +73,7 @@ def certificate_in(text: str, where: object) -> x509.Certificate:
     """
     try:
         return x509.load_pem_x509_certificate(text.encode())
-    except ValueError as err:
+    except (ValueError, x509.InvalidVersion) as err:
         raise UsageError(f"{where}: not a certificate in PEM; restore it, or have it issued again") from err
 
 
@@ -94,11 +94,14 @@ def requested_key(text: str) -> ec.EllipticCurvePublicKey:
     Raises:
         ValueError: it is not one, its key is not of an elliptic curve, or it is not signed with that key.
     """
-    request = x509.load_pem_x509_csr(text.encode())
-    key = request.public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not request.is_signature_valid:
-        raise ValueError("the certificate request is not signed with the key it is for")
-    return key
+    try:
+        request = x509.load_pem_x509_csr(text.encode())
+        key = request.public_key()
+        if isinstance(key, ec.EllipticCurvePublicKey) and request.is_signature_valid:
+            return key
+    except (UnsupportedAlgorithm, x509.InvalidVersion) as err:
+        raise ValueError(f"the certificate request is of an unknown kind ({err})") from err
+    raise ValueError("the certificate request is not signed with the key it is for")
 
 
 def subject(name: str) -> x509.Name:

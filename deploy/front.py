@@ -5,12 +5,10 @@ certificates. The SuperLink's other interfaces stay out of reach: its Control AP
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import unquote
 
-from cryptography import x509
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -25,33 +23,26 @@ from deploy.upstream import Upstream
 FLEET = "/v1/fleet/"
 HEALTH = "/v1/willis/health"
 RENEW = "/v1/willis/renew"
-PEER = "x-willis-certificate"  # escaped PEM: by it a proxy in the front's place says who asks
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def front_app(upstream: str, ca: Path, renew: Endpoint | None = None) -> Starlette:
+def front_app(upstream: str, ca: Path, renewal: Route | None = None) -> Starlette:
     """Return the centre's front.
 
     Args:
         upstream: `https://127.0.0.1:port` of the SuperLink.
         ca: authority of the SuperLink's certificate.
-        renew: answers a hospital that renews its certificate; the one it came with is `request.state.peer`
-            (`cryptography.x509.Certificate`).
+        renewal: renews the hospitals' certificates.
 
     Raises:
         UsageError: the authority cannot be read.
     """
     link = Upstream(upstream, ClientFiles(ca))
-    return _app([_fleet(link), *service_routes(renew)], link)
+    return _app([_fleet(link), *_own(renewal)], link)
 
 
-def service_app(renew: Endpoint | None = None) -> Starlette:
-    """Return what the front answers by itself, for another proxy in its place.
-
-    It believes that proxy's word about who asks: serve it on loopback, where everybody is trusted already.
-    """
-    return _app([_introduced(route) for route in service_routes(renew)])
+def service_app(renewal: Route | None = None) -> Starlette:
+    """Return what the front answers by itself, for another proxy in its place; to be served on loopback only."""
+    return _app(_own(renewal))
 
 
 def sidecar_app(upstream: str, files: ClientFiles, proxy: str = "") -> Starlette:
@@ -69,20 +60,9 @@ def sidecar_app(upstream: str, files: ClientFiles, proxy: str = "") -> Starlette
     return _app([_fleet(link), Route(HEALTH, link.forward, methods=["GET"])], link)
 
 
-def service_routes(renew: Endpoint | None) -> list[Route]:
-    """Return the routes of the centre's own: its clock, and renewal where it is offered."""
-    routes = [Route(HEALTH, _health, methods=["GET"])]
-    return [*routes, Route(RENEW, renew, methods=["POST"])] if renew else routes
-
-
-def _introduced(route: Route) -> Route:
-    async def endpoint(request: Request) -> Response:
-        shown = request.headers.get(PEER)
-        request.state.peer = x509.load_pem_x509_certificate(unquote(shown).encode()) if shown else None
-        answer: Response = await route.endpoint(request)
-        return answer
-
-    return Route(route.path, endpoint, methods=list(route.methods or ()))
+def _own(renewal: Route | None) -> list[Route]:
+    health = Route(HEALTH, _health, methods=["GET"])
+    return [health, renewal] if renewal else [health]
 
 
 def _fleet(link: Upstream) -> Route:

@@ -6,7 +6,6 @@ The same rules are written for nginx in `deploy.nginx`, and both meet the same t
 import asyncio
 import logging
 import re
-from typing import NoReturn
 
 import httpx
 from starlette.exceptions import HTTPException
@@ -83,9 +82,5 @@ def _bounded(receive: Receive) -> Receive:
 async def _soon(receive: Receive) -> Message:
     try:
         return await asyncio.wait_for(receive(), BODY_SECONDS)
-    except TimeoutError:
-        _too_slow()
-
-
-def _too_slow() -> NoReturn:
-    raise HTTPException(408)
+    except TimeoutError as err:
+        raise HTTPException(408) from err

@@ -37,10 +37,11 @@ class _Connection(H11Protocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """Note the peer's certificate, where the application finds it as `request.state.peer`."""
+        """Note the peer's certificate."""
         super().connection_made(transport)
         self.peer = _certificate_of(transport)
-        self.app_state = {**self.app_state, "peer": self.peer}
+        if self.peer:
+            logger.info("%s: %s connected", self.client and self.client[0], self.peer.subject.rfc4514_string())
         self._time_head()
 
     def data_received(self, data: bytes) -> None:

@@ -7,15 +7,17 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import jinja2
 
-from deploy.front import FLEET, HEALTH, PEER, RENEW
+from deploy.front import FLEET, HEALTH, RENEW
 from deploy.gate import BODY_SECONDS, MOST_BYTES
 from deploy.listener import HEAD_SECONDS, IDLE_SECONDS, MOST_CONNECTIONS
 from deploy.tls import ClientFiles, ServerFiles
 from deploy.upstream import ANSWER_SECONDS, CONNECT_SECONDS, PASSED
 from deploy.upstream import IDLE_SECONDS as KEPT_SECONDS
 from shared.errors import UsageError
+from shared.files import write_durably
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Proxy:
     towards: ClientFiles
     own: str = ""
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files that nginx has to read anew when they change."""
+        return [*self.files.paths, *self.towards.paths]
+
 
 def configuration(proxy: Proxy) -> str:
     """Return the whole configuration, for `nginx -c`.
@@ -63,7 +70,6 @@ def configuration(proxy: Proxy) -> str:
         fleet=FLEET,
         health=HEALTH,
         renew=RENEW,
-        peer=PEER,
         connections=MOST_CONNECTIONS,
         head_seconds=HEAD_SECONDS,
         body_seconds=BODY_SECONDS,
@@ -73,6 +79,21 @@ def configuration(proxy: Proxy) -> str:
         answer_seconds=ANSWER_SECONDS,
         most_bytes=MOST_BYTES,
     )
+
+
+def show(proxy: Proxy, *, write: bool) -> None:
+    """Print the configuration, or write it where `Nginx` would and say how to try it.
+
+    Raises:
+        UsageError: as `configuration`.
+    """
+    text = configuration(proxy)
+    if not write:
+        click.echo(text, nl=False)
+        return
+    path = proxy.folder / "nginx.conf"
+    write_durably(path, text.encode())
+    click.echo(f"{path}: written; try it with: nginx -t -p {proxy.folder} -c {path}")
 
 
 def _is_address(name: str) -> bool:

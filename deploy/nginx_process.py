@@ -5,11 +5,13 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from types import FrameType, TracebackType
+from typing import NoReturn, Self
 
 from deploy.tls import stamp
 from shared.errors import UsageError
@@ -39,19 +41,21 @@ class Nginx:
             raise UsageError("nginx: not found on this machine; install it, or use the built-in proxy")
         self._folder, self._files = folder, files
         self._ending = threading.Event()
-        write_durably(folder / "nginx.conf", configuration.encode())
+        self._configuration = folder / "nginx.conf"
+        write_durably(self._configuration, configuration.encode())
 
     def __enter__(self) -> Self:
-        """Start it."""
+        """Start it; from now on SIGTERM ends the block in good order."""
         assert self._program
-        # Opened by name in the configuration, where /dev/stdout must be ours to open: a pipe is.
+        self._stop_former()
         self._process = subprocess.Popen(
-            [self._program, "-p", self._folder, "-c", self._folder / "nginx.conf", "-e", "stderr"],
+            [self._program, "-p", self._folder, "-c", self._configuration, "-e", "stderr"],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE,  # its configuration opens /dev/stdout by name, as a pipe can be
             stderr=subprocess.STDOUT,
             errors="replace",  # it quotes what strangers send
         )
+        self._handler = signal.signal(signal.SIGTERM, self._leave)
         self._threads = [threading.Thread(target=task) for task in (self._log, self._follow)]
         for thread in self._threads:
             thread.start()
@@ -66,6 +70,22 @@ class Nginx:
         self._process.wait()
         for thread in self._threads:
             thread.join()
+        signal.signal(signal.SIGTERM, self._handler)
+
+    def wait(self) -> NoReturn:
+        """Do nothing until a signal comes."""
+        while True:
+            signal.pause()
+
+    def _leave(self, number: int, frame: FrameType | None) -> NoReturn:
+        sys.exit(0 if self._process.poll() is None else 1)
+
+    def _stop_former(self) -> None:
+        """Stop an nginx that outlived the process before this one, for it holds the port."""
+        with suppress(OSError, ValueError):  # there is none, or it is another's
+            former = int((self._folder / "nginx.pid").read_text())
+            if os.fsencode(self._configuration) in Path(f"/proc/{former}/cmdline").read_bytes():
+                os.kill(former, signal.SIGTERM)
 
     def _log(self) -> None:
         """Pass its lines on until it ends."""

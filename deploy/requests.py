@@ -8,6 +8,7 @@ owns that key is not in the file: two people compare a fingerprint, once, by tel
 """
 
 import hmac
+from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -72,6 +73,12 @@ class _Signed(BaseModel):
         return canonical(self.model_dump(mode="json")) + b"\n"
 
     @classmethod
+    def at(cls, path: Path) -> Self:
+        """Read the file at `path` (see `read`)."""
+        with path.open("rb") as file:
+            return cls.read(file.read(MOST_BYTES + 1), path)
+
+    @classmethod
     def read(cls, data: bytes, where: object) -> Self:
         """Read a file, byte for byte as it was written; `where` names it in errors.
 
@@ -108,7 +115,7 @@ class Request(_Signed):
         """Let through what Flower takes, in its one form: the line is handed to Flower's own command."""
         try:
             key = load_ssh_public_key(line.encode())
-        except UnsupportedAlgorithm as err:
+        except (UnsupportedAlgorithm, NotImplementedError) as err:
             raise ValueError(str(err)) from err
         if not isinstance(key, ec.EllipticCurvePublicKey) or node_line(key) != line:
             raise ValueError("not the OpenSSH line of an ECDSA key")

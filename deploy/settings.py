@@ -12,10 +12,12 @@ from pydantic_core import ErrorDetails
 
 from shared.errors import UsageError
 from shared.files import write_durably
-from shared.lines import line_of
+from shared.lines import line_of, place_of
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"  # of a hospital or a federation; a DNS label, and a file's name
-ADDRESS = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"  # host:port
+_HOST_PORT = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}"
+ADDRESS = f"^{_HOST_PORT}$"
+PROXY = f"^http://([^@/\\s]+@)?{_HOST_PORT}$"
 _WIDTH = 110  # of comments
 
 
@@ -46,8 +48,7 @@ def read_settings(path: Path, kind: type[AnySettings]) -> AnySettings:
         raise UsageError(f"{path}: not valid TOML in UTF-8 ({err}); mend that line") from err
     except ValidationError as err:
         key, remedy = _first(kind, err)
-        number = line_of(text, key)
-        raise UsageError(f"{path}{f':{number}' if number else ''}: {remedy}") from err
+        raise UsageError(f"{place_of(path, text, key)}: {remedy}") from err
 
 
 def settings_from(kind: type[AnySettings], values: Mapping[str, object]) -> AnySettings:
@@ -78,14 +79,14 @@ def change_setting(path: Path, key: str, value: object) -> None:
     Raises:
         UsageError: the value there now goes over several lines.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8").split("\n")
     said = f"{key} = {_toml(value)}"
     number = line_of("\n".join(lines), key)
     if number is None:
         lines.insert(0, said)  # before any table
     else:
         lines[number - 1] = said
-    text = "\n".join(lines) + "\n"
+    text = "\n".join(lines)
     try:
         changed = tomllib.loads(text)
     except tomllib.TOMLDecodeError:

@@ -33,6 +33,7 @@ MOST_CONNECTIONS = 64
 _RETIRED_SECONDS = 300  # how long requests under way may still use what was replaced
 
 logger = logging.getLogger(__name__)
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every request a second time
 
 
 class Upstream:

@@ -121,9 +121,9 @@ class Failure(Body):
     """A site could not answer. The sentence is one of a fixed few: exception text stays at the site."""
 
     failed: Literal[True] = True
-    site: str
-    code: str
-    sentence: str
+    site: str = Field(max_length=255)
+    code: str = Field(max_length=40)
+    sentence: str = Field(max_length=200)  # it may be quoted in the coordinator's ledger
 
 
 AnyBody = TypeVar("AnyBody", bound=Body)

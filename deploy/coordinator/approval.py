@@ -54,13 +54,18 @@ def needs_fingerprint(request: Request, known: Approved | None) -> bool:
 def approve(home: CoordinatorHome, request: Request, now: datetime) -> Answer:
     """Let a hospital in, or give it another certificate; who calls this has compared the fingerprint if need be.
 
+    Certificates of a TLS key that it has no more hold no more.
+
     Raises:
         ProtocolError: as `known_as`.
         UsageError: the centre's settings, register, CA or ledger are missing or damaged.
     """
     with held(home):
         known = known_as(request, all_sites(home))
-        return _answer(home, request.name, _issued(home, request, known, now))
+        certificate = _issued(home, request, known, now)
+        if known and known.tls_key != key_digest(requested_key(request.csr)):
+            Authority(home.ca).revoke((*known.earlier, known.serial), now)
+        return _answer(home, request.name, certificate)
 
 
 def renew(home: CoordinatorHome, request: Request, now: datetime) -> Answer:

@@ -61,7 +61,8 @@ class Authority:
 
     def revoke(self, serials: Sequence[int], now: datetime) -> None:
         """Add certificates to the list of those that hold no more."""
-        self._revoke((*self.revoked, *(serial for serial in serials if serial not in self.revoked)), now)
+        known = self.revoked
+        self._revoke((*known, *(serial for serial in serials if serial not in known)), now)
 
     def _revoke(self, serials: Sequence[int], now: datetime) -> None:
         listed = self.issuer.revocations(serials, len(serials), now)  # which only grows, as the number has to

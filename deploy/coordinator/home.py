@@ -20,6 +20,8 @@ SETTINGS_FILE = "coordinator.toml"
 def _check_host(host: str) -> str:
     """Let through what may stand in a certificate: a DNS name (RFC 1123) or an IP address, without a port."""
     try:
+        if "%" in host:
+            raise ValueError("an address of one network card, which nobody else can use")
         return str(ipaddress.ip_address(host))
     except ValueError as err:
         if len(host) < 254 and re.fullmatch(r"([A-Za-z0-9-]{1,63}\.)*[A-Za-z][A-Za-z0-9-]{0,62}", host):
@@ -121,6 +123,11 @@ class CoordinatorHome:
     def bundles(self) -> Path:
         """Folder of app bundles that were sent."""
         return self.path / "bundles"
+
+    @property
+    def nginx(self) -> Path:
+        """Folder of nginx's configuration, and of what it writes."""
+        return self.path / "nginx"
 
     @property
     def logs(self) -> Path:

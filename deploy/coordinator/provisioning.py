@@ -9,10 +9,13 @@ from deploy.coordinator import approval
 from deploy.coordinator.authority import Authority, ensure_server_certificates
 from deploy.coordinator.home import CoordinatorHome, CoordinatorSettings
 from deploy.coordinator.sites import all_sites, certificate_file
-from deploy.requests import MOST_BYTES, Request, check_fingerprint, key_fingerprint
+from deploy.requests import Request, check_fingerprint, key_fingerprint
 from deploy.settings import settings_from, write_settings
+from server.ledger.home import DELTA
 from shared.errors import UsageError
 from shared.files import write_durably
+
+_PORT = str(CoordinatorSettings.model_fields["port"].default)
 
 
 @click.command()
@@ -20,9 +23,19 @@ from shared.files import write_durably
 @click.option(
     "--host", "hosts", required=True, multiple=True, help="Name or address hospitals reach you by. Repeatable."
 )
-@click.option("--port", type=int, help="The one port to open for hospitals.  [default: 8443]")
-@click.option("--delta", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Of all runs, for good.")
-@click.option("--overlap", type=click.IntRange(min=1), help="At how many hospitals one patient may be, for good.")
+@click.option("--port", type=int, show_default=_PORT, help="The one port to open for hospitals.")
+@click.option(
+    "--delta",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    show_default=f"{DELTA:g}",
+    help="Of all runs, for good.",
+)
+@click.option(
+    "--overlap",
+    type=click.IntRange(min=1),
+    show_default="1",
+    help="At how many hospitals one patient may be, for good.",
+)
 @click.pass_obj
 def init(
     home: CoordinatorHome,
@@ -34,8 +47,8 @@ def init(
 ) -> None:
     """Found a federation in the centre's folder: settings, certificate authority, signing key and ledger.
 
-    Nothing there is overwritten. The ledger's terms, delta (1e-5 where none is given) and overlap (1), hold for
-    all runs of the federation; everything else can be edited in coordinator.toml.
+    Nothing there is overwritten. The ledger's terms, delta and overlap, hold for all runs of the federation;
+    everything else can be edited in coordinator.toml.
 
     \b
     Example:
@@ -71,9 +84,9 @@ def approve(home: CoordinatorHome, file: Path, fingerprint: str | None) -> None:
       willis coordinator approve hospital-a.request
       willis coordinator approve hospital-a.request --fingerprint "FD0A C497 CDC1 A17F 9D9A EC6E 2992 85A0"
     """
-    request = Request.read(_content(file), file)
+    request = Request.at(file)
     known = approval.known_as(request, all_sites(home))
-    if fingerprint is not None or approval.needs_fingerprint(request, known):
+    if fingerprint or approval.needs_fingerprint(request, known):
         said = fingerprint or click.prompt(f"The fingerprint that {request.name} reads to you")
         check_fingerprint(said, request.body(), f"{request.name}'s request")
     answer = approval.approve(home, request, present())
@@ -122,9 +135,3 @@ def sites(home: CoordinatorHome) -> None:
 def _say_fingerprint(home: CoordinatorHome) -> None:
     shown = key_fingerprint(home.federation.identity.public_key)
     click.echo(f"read out  {shown}  (the centre's fingerprint, to hospitals that join)")
-
-
-def _content(file: Path) -> bytes:
-    """Return a file's bytes, or its beginning where it is too large to be what it should be."""
-    with file.open("rb") as stream:
-        return stream.read(MOST_BYTES + 1)

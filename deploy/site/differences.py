@@ -54,4 +54,6 @@ def _lines(content: bytes | None) -> list[str]:
     """Return lines as Python ends them; what is no UTF-8 is shown by its bytes."""
     if content is None:
         return []
-    return content.decode("utf-8", "backslashreplace").split("\n")
+    lines = content.decode("utf-8", "backslashreplace").split("\n")
+    last = lines.pop()
+    return [*lines, f"{last} (no end of line)"] if last else lines

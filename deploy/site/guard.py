@@ -22,7 +22,8 @@ def main(home: Path) -> None:
     settings = site.settings
     context = {"site": settings.name}
     set_up(site.logs, "guard", megabytes=settings.log_megabytes, files=settings.log_files, context=context)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line every three seconds
+    for talkative in ("httpx", "alembic"):  # a line every three seconds
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     logging.getLogger("flwr").propagate = False  # its lines go to stdout, which `willis site up` keeps
     from flwr.supernode.cli.flower_supernode import flower_supernode
 

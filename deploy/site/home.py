@@ -2,11 +2,12 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from deploy.settings import ADDRESS, NAME, Settings, read_settings
+from deploy.settings import ADDRESS, NAME, PROXY, Settings, read_settings
+from shared.ledger.log import COORDINATOR
 
 if TYPE_CHECKING:  # brings torch, which the sidecar and the guard do without
     from client.policy import Policy
@@ -15,10 +16,16 @@ if TYPE_CHECKING:  # brings torch, which the sidecar and the guard do without
 SETTINGS_FILE = "site.toml"
 
 
+def _check_name(name: str) -> str:
+    if name == COORDINATOR:
+        raise ValueError(f"{name} is what ledgers call the centre")
+    return name
+
+
 class SiteSettings(Settings):
     """What `site.toml` holds."""
 
-    name: str = Field(
+    name: Annotated[str, AfterValidator(_check_name)] = Field(
         pattern=NAME,
         description="The hospital's name in the federation: small letters, digits and hyphens.",
     )
@@ -34,7 +41,9 @@ class SiteSettings(Settings):
         "own, configured by `willis site nginx`).",
     )
     proxy: str = Field(
-        default="", description="http://host:port of the hospital's outbound proxy, if it has one (builtin only)."
+        default="",
+        pattern=f"^$|{PROXY}",
+        description="http://host:port of the hospital's outbound proxy, if it has one (builtin only).",
     )
     sidecar_port: int = Field(
         default=8445, ge=1, le=65535, description="Loopback port where the SuperNode meets the sidecar."
@@ -121,6 +130,11 @@ class SiteHome:
     def bundles(self) -> Path:
         """Folder of app bundles: those shown, and what was decided about each."""
         return self.path / "bundles"
+
+    @property
+    def nginx(self) -> Path:
+        """Folder of nginx's configuration, and of what it writes."""
+        return self.path / "nginx"
 
     @property
     def logs(self) -> Path:

@@ -39,7 +39,7 @@ def read_joined(home: SiteHome) -> Joined:
             "with the answer"
         ) from err
     except ValidationError as err:
-        raise UsageError(f"{home.joined}: damaged; join again with the centre's last answer") from err
+        raise UsageError(f"{home.joined}: damaged; restore it from a backup, or remove it and join again") from err
 
 
 def known_centre(home: SiteHome) -> Joined | None:

@@ -1,7 +1,7 @@
 """Taking leave of the centre for a SuperNode that was killed and could not.
 
-A SuperLink lets a node in that it knows to be away. For the minute in which it waits for the heartbeats of one that
-was killed it turns the next one down, with the same key, and Flower's SuperNode ends.
+A SuperLink lets in a node that it knows to be away. For the minute in which it waits for the heartbeats of one
+that was killed it turns the next one with the same key down, and Flower's SuperNode ends.
 """
 
 import logging
@@ -24,13 +24,11 @@ def leave(node: Path, *, server_address: str, insecure: bool, **link: Any) -> No
     """
     if not node.exists():
         return
-    interceptors = [
-        RuntimeVersionHttpInterceptor(component_name="SuperNode"),
-        NodeAuthHttpInterceptor(*link["authentication_keys"]),
-    ]
+    signed = NodeAuthHttpInterceptor(*link["authentication_keys"])
+    versioned = RuntimeVersionHttpInterceptor(component_name="SuperNode")
     try:
         with FleetHttpClient.from_server_address(
-            server_address, insecure, link["root_certificates"], interceptors=interceptors
+            server_address, insecure, link["root_certificates"], interceptors=[versioned, signed]
         ) as client:
             client.DeactivateNode(DeactivateNodeRequest(node_id=int(node.read_text(encoding="ascii"))))
     except (httpx.HTTPError, RuntimeError, ValueError) as err:

@@ -30,7 +30,10 @@ _POLICY_HEAD = (
     help="Folder of the patients' images; it is only read.",
 )
 @click.option(
-    "--new-keys", is_flag=True, help="Make another node key and TLS key: they were stolen, lost or revoked."
+    "--new-keys",
+    is_flag=True,
+    help="Make another node key and TLS key, where they were stolen, lost or revoked; the hospital is out until "
+    "they are approved.",
 )
 @click.pass_obj
 def request(home: SiteHome, name: str | None, cohort: Path | None, new_keys: bool) -> None:
@@ -78,7 +81,7 @@ def join(home: SiteHome, file: Path, fingerprint: str | None, leave: str | None)
     Example:
       willis site --home hospital-a join hospital-a.answer
     """
-    answer = Answer.read(file.read_bytes(), file)
+    answer = Answer.at(file)
     check_answer(home, answer, present())
     known = known_centre(home)
     if known and known.signing_key != answer.signing_key and leave != known.name:
@@ -86,7 +89,7 @@ def join(home: SiteHome, file: Path, fingerprint: str | None, leave: str | None)
             f"{file}: of another centre ({answer.federation}) than the one joined ({known.name}); if you mean to "
             f"leave that one, add --leave {known.name}"
         )
-    if fingerprint is not None or known is None or known.signing_key != answer.signing_key:
+    if fingerprint or known is None or known.signing_key != answer.signing_key:
         said = fingerprint or click.prompt("The fingerprint that the centre reads to you")
         check_fingerprint(said, bytes.fromhex(answer.signing_key), "the centre that answered")
     install(home, answer)

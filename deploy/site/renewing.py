@@ -26,7 +26,7 @@ def renew_if_due(home: SiteHome) -> bool:
         UsageError: it is lost or expired, or the centre cannot be reached; says how to renew by files.
         ProtocolError: the centre refuses, or its answer is not to be trusted.
     """
-    return needs_renewal(certificate_at(_tls(home, "crt")), present()) and renew(home)
+    return needs_renewal(certificate_at(_kept(home.keys / "tls.crt")), present()) and renew(home)
 
 
 def renew(home: SiteHome) -> bool:
@@ -37,31 +37,33 @@ def renew(home: SiteHome) -> bool:
     Raises:
         WillisError: as `renew_if_due`.
     """
-    now, known = present(), read_joined(home)
-    old = certificate_at(_tls(home, "crt"))
+    home = SiteHome(home.path)  # with the settings of now: a service asks for months, and an address changes
+    now, known, path = present(), read_joined(home), _kept(home.keys / "tls.crt")
+    old = certificate_at(path)
     if old.not_valid_after_utc < now:
-        raise UsageError(f"{_tls(home, 'crt')}: expired on {old.not_valid_after_utc:%Y-%m-%d}; {_BY_FILES}")
+        raise UsageError(f"{path}: expired on {old.not_valid_after_utc:%Y-%m-%d}; {_BY_FILES}")
     answer = Answer.read(_ask(home, now), "the centre's answer")
     if answer.signing_key != known.signing_key:
         raise ProtocolError("the answer is signed by another centre than was joined; ring the centre")
     check_answer(home, answer, now)
     install(home, answer)
-    return certificate_at(_tls(home, "crt")).serial_number != old.serial_number
+    return certificate_at(path).serial_number != old.serial_number
 
 
 def _ask(home: SiteHome, now: datetime) -> bytes:
     """Send a request over mutual TLS and return the answer's bytes."""
     settings = home.settings
     where = settings.coordinator or read_joined(home).coordinator
-    context = ssl.create_default_context(cafile=home.ca)
-    context.load_cert_chain(_tls(home, "crt"), _tls(home, "key"))
+    context = ssl.create_default_context(cafile=_kept(home.ca))
+    context.load_cert_chain(home.keys / "tls.crt", _kept(home.keys / "tls.key"))
+    _kept(home.keys / "node")
     body = make_request(home, time=int(now.timestamp() * 1000)).file()
     try:
         with httpx.Client(
             verify=context, proxy=settings.proxy or None, trust_env=False, timeout=SECONDS
         ) as client:
             reply = client.post(f"https://{where}{RENEWAL_PATH}", content=body)
-    except httpx.HTTPError as err:
+    except (httpx.HTTPError, httpx.InvalidURL) as err:
         raise UsageError(
             f"{where}: the certificate could not be renewed ({err}); see `willis site preflight`, or {_BY_FILES}"
         ) from err
@@ -71,8 +73,8 @@ def _ask(home: SiteHome, now: datetime) -> bytes:
     return reply.content
 
 
-def _tls(home: SiteHome, kind: str) -> Path:
-    path = home.keys / f"tls.{kind}"
+def _kept(path: Path) -> Path:
+    """Return a file that was made or installed before: over the network nothing is made anew."""
     if not path.exists():
         raise UsageError(f"{path}: missing; {_BY_FILES}")
     return path

@@ -4,6 +4,7 @@ Flower has no hook for what a site must check, so three private functions of flw
 test fails when one of them moves. Every message is judged by what is on disk at that moment.
 """
 
+import hashlib
 import importlib
 import logging
 import shutil
@@ -67,7 +68,8 @@ class Guard:
             leave(self._node, **link)
             with connect(**link) as functions:
                 node, receive, send, *between, push_object, confirm = functions
-                write_durably(self._node, str(node).encode())
+                with _without_disk("the node's number"):
+                    write_durably(self._node, str(node).encode())
                 self._answer_owed(send, push_object)
                 yield node, receive, self._redacting(send, push_object), *between, push_object, confirm
 
@@ -138,7 +140,8 @@ class Guard:
 
     def _begin(self, request: Message) -> None:
         self._request = request
-        self._in_flight.begin(request)
+        with _without_disk("the request in work"):
+            self._in_flight.begin(request)
 
     def _end(self) -> None:
         self._in_flight.end()
@@ -152,11 +155,10 @@ class Guard:
     def _refuse(self, run: Run, fab: Fab, why: str) -> None:
         """Write a refusal down and keep its bundle for review; what fails here refuses all the same."""
         _log.error("run %d was refused: %s", run.run_id, why)
-        try:
-            hash_ = self._approvals.keep(fab.content)
-            self._approvals.refuse(hash_, why)
-        except (UsageError, OSError) as err:
-            _log.error("the refusal could not be written down: %s", err)
+        with _without_disk("the refusal"):
+            self._approvals.refuse(hashlib.sha256(fab.content).hexdigest(), why)
+        with _without_disk("the bundle"):
+            self._approvals.keep(fab.content)
 
     def _start_afresh(self, fab: Fab) -> None:
         """Remove unpacked apps that may not be this one.
@@ -201,9 +203,18 @@ class Guard:
         _log.warning("run %d: the answer to a request was cut off; the centre is told", request.metadata.run_id)
         try:
             send_error(Message(error(ErrorCode.CLIENT_APP_CRASHED), reply_to=request), 0.0, send, push_object)
-        except RunNotRunningException:
-            _log.info("run %d is over", request.metadata.run_id)
+        except Exception as err:  # the run may be over, or unknown to a centre set up anew: never a reason to end
+            _log.info("run %d takes no answer: %s", request.metadata.run_id, type(err).__name__)
         self._in_flight.end()
+
+
+@contextmanager
+def _without_disk(what: str) -> Iterator[None]:
+    """Go on where something cannot be written: a site with a full disk says so, rather than vanish."""
+    try:
+        yield
+    except (UsageError, OSError) as err:
+        _log.error("%s could not be written down: %s", what, err)
 
 
 def _messages(state: NodeState) -> list[Message]:

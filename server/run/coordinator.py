@@ -29,6 +29,7 @@ from shared.canonical import digest
 from shared.device import device, home, placed
 from shared.errors import CheckpointError, UsageError, WillisError
 from shared.ledger.events import Round, Run
+from shared.ledger.store import LedgerStore
 from shared.ledger.view import view
 from shared.optimizer_state import load_state, save_state
 from shared.privacy.randomness import derive_seed
@@ -72,43 +73,16 @@ def train(
         _last(folder)  # damage is found before any site is asked
         watch.tell(phase="enrolment")
         progress("enrolment", 0, 1)
-        job = folder.job()
-        recipe = recipe_of(job)
-        started = folder.plan_file.exists()
-        if started:
-            enrolled = folder.members()
-            found = find(grid, job, enrolled, patience, approved)
-        else:
-            found = enrol(grid, job, ledger, patience, approved)
-            enrolled = tuple(member.enrol for _, member in sorted(found.members.items()))
-        run = plan(job, recipe, enrolled)
-        if not started:
-            folder.keep_members(enrolled)
-        folder.keep_plan(run)
-        record(run)
-        roster = Roster(grid, job, run, enrolled, ledger, record, patience, approved, watch.site)
-        roster.arrive(found)
+        resumed = folder.plan_file.exists()
+        roster = _gather(grid, folder, ledger, record, watch, patience, approved)
         witnessed = witness(grid, roster.present, folder.home, ledger, patience)
-        watch.tell(phase="reservation", rounds=run.rounds)
+        watch.tell(phase="reservation", rounds=roster.run.rounds)
         progress("reservation", 0, 1)
-        roster.reserve(resume=started)
-        watch.tell(phase="preparation")
-        model, optimizer, done = _open_state(recipe, run, folder, record, progress, pretrain=job.pretrain)
-        rounds = Rounds(grid, run, recipe, model, optimizer, progress, patience)
-        watch.tell(phase="rounds", round=done, update_bytes=rounds.update_bytes)
-        for round_ in range(done + 1, run.rounds + 1):
-            progress("rounds", round_ - 1, run.rounds)
-            began = time.monotonic()
-            roster.muster(round_)
-            sites, refused = rounds.run_round(round_, roster.reserved, roster.size, watch.site)
-            state = Checkpoint(round_, _state(model, optimizer), tuple(refused), tuple(sites))
-            save_checkpoint(folder.checkpoints, state)
-            _record_round(record, run, state)
-            watch.round_done(round_, time.monotonic() - began, len(sites), len(refused), rounds.traffic)
-        progress("rounds", run.rounds, run.rounds)
+        roster.reserve(resume=resumed)
+        _run_rounds(grid, folder, roster, record, progress, watch, patience)
         watch.tell(phase="settlement")
         roster.settle()
-        watch.tell(sentence=_open_words(roster.unsettled))
+        watch.tell(sentence=_left_to_do(roster.unsettled))
         witnessed = witness(grid, roster.present, folder.home, ledger, patience)
         export_ledger(ledger, folder.ledger, folder.home.identity, witnessed)
     except WillisError:
@@ -119,7 +93,61 @@ def train(
         ledger.close()
 
 
-def _open_words(unsettled: Sequence[str]) -> str:
+def _gather(
+    grid: Grid,
+    folder: RunFolder,
+    ledger: LedgerStore,
+    record: Recorder,
+    watch: Watch,
+    patience: Patience,
+    approved: Mapping[str, str] | None,
+) -> Roster:
+    """Return the members of the run, which is then in the ledger: whoever enrols, or those that it began with."""
+    job = folder.job()
+    if folder.plan_file.exists():
+        enrolled = folder.members()
+        found = find(grid, job, enrolled, patience, approved)
+    else:
+        found = enrol(grid, job, ledger, patience, approved)
+        enrolled = tuple(found.members[name].enrol for name in sorted(found.members))
+        folder.keep_members(enrolled)
+    run = plan(job, recipe_of(job), enrolled)
+    folder.keep_plan(run)
+    record(run)
+    roster = Roster(grid, job, run, enrolled, ledger, record, patience, approved, watch.site)
+    roster.arrive(found)
+    return roster
+
+
+def _run_rounds(
+    grid: Grid,
+    folder: RunFolder,
+    roster: Roster,
+    record: Recorder,
+    progress: Progress,
+    watch: Watch,
+    patience: Patience,
+) -> None:
+    """Take the model from the last checkpoint through the rounds that are left."""
+    run, job = roster.run, folder.job()
+    recipe = recipe_of(job)
+    watch.tell(phase="preparation")
+    model, optimizer, done = _open_state(recipe, run, folder, record, progress, pretrain=job.pretrain)
+    rounds = Rounds(grid, run, recipe, model, optimizer, progress, patience)
+    watch.tell(phase="rounds", round=done, update_bytes=rounds.update_bytes)
+    for round_ in range(done + 1, run.rounds + 1):
+        progress("rounds", round_ - 1, run.rounds)
+        began = time.monotonic()
+        roster.muster(round_)
+        sites, refused = rounds.run_round(round_, roster.reserved, roster.size, watch.site)
+        state = Checkpoint(round_, _state(model, optimizer), tuple(refused), tuple(sites))
+        save_checkpoint(folder.checkpoints, state)
+        _record_round(record, run, state)
+        watch.round_done(round_, time.monotonic() - began, len(sites), len(refused), rounds.traffic)
+    progress("rounds", run.rounds, run.rounds)
+
+
+def _left_to_do(unsettled: Sequence[str]) -> str:
     """Return what is left to do after the last round, or ""."""
     who = ", ".join(unsettled)
     return f"not settled yet: {who}; resume the run once it is back, to publish" if who else ""

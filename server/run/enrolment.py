@@ -34,6 +34,7 @@ class Member:
 class Arrivals:
     """Sites that said who they are, by name, and why others are left out, by name or node."""
 
+    nodes: set[int] = field(default_factory=set)  # who answered, or was silent: not worth asking twice
     members: dict[str, Member] = field(default_factory=dict)
     signed: dict[str, SignedEvent] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -67,7 +68,9 @@ def enrol(
     need = patience.sites_needed(job.sites)
     nodes = connected(grid, job.sites, deadline=patience.arrival_seconds)
     if len(nodes) < need:
-        raise ProtocolError(f"{len(nodes)} of {job.sites} sites are connected; start the others, then --resume")
+        raise ProtocolError(
+            f"{len(nodes)} of {job.sites} sites are connected; start the others, then resume the run"
+        )
     found = identify(grid, nodes, job, patience, _keys(ledger), approved)
     if len(found.members) < need or (patience.quorum is None and found.left_out):
         raise ProtocolError(found.complaints)
@@ -98,7 +101,7 @@ def find(
         reasons = f" ({found.complaints})" if found.left_out else ""
         raise ProtocolError(
             f"{len(found.members)} of the {len(enrolled)} sites that this run began with are here and {need} are "
-            f"needed{reasons}; start the others, then --resume"
+            f"needed{reasons}; start the others, then resume the run"
         )
     return found
 
@@ -114,8 +117,11 @@ def identify(
     """Ask nodes who they are. A name may stand for one key only: that of `keys`, and the one approved."""
     request = pack(EnrolRequest(recipe=job.recipe, variant=job.variant, preset=job.preset))
     found = Arrivals()
+    strangers: dict[str, str] = {}
     requests = {node: request for node in nodes}
     for node, content in ask(grid, ENROL, requests, group=ENROL, wait=patience.wait_for_answers()):
+        if content == NoAnswer("silent") or not isinstance(content, NoAnswer):
+            found.nodes.add(node)
         try:
             signed = signed_event(content)
             event = signed.event
@@ -129,11 +135,13 @@ def identify(
         if event.site in found.left_out:
             continue
         if why := _stranger(event, keys, approved):
-            found.left_out[f"node {node}"] = why  # not the name's: it may be another's
+            strangers[event.site] = why
         elif event.site in found.members:
             found.leave_out(event.site, "two nodes call themselves so; rename one")
         else:
             found.members[event.site], found.signed[event.site] = Member(node, event), signed
+    # Whoever only calls himself like a site keeps that site from nothing.
+    found.left_out |= {name: why for name, why in strangers.items() if name not in found.members}
     return found
 
 
@@ -180,7 +188,7 @@ def _keys(ledger: LedgerStore) -> dict[str, str]:
 def _stranger(event: Enrol, keys: Mapping[str, str], approved: Mapping[str, str] | None) -> str:
     """Return why a site may not take part, or ""."""
     if approved is not None and approved.get(event.site) != event.public_key:
-        return f"calls itself {event.site}, which is not approved, or with another key"
+        return "it is not approved, or has another key"
     if keys.get(event.site, event.public_key) != event.public_key:
-        return f"calls itself {event.site}, which enrolled before with another key; restore that key"
+        return "it was enrolled before with another key; restore that key"
     return ""

@@ -6,7 +6,7 @@ errors only the code is read; their text may hold what an exception at a site sa
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from flwr.app import Error, Message, RecordDict
@@ -92,31 +92,41 @@ def ask(
     yield from _Exchange(grid, kind, requests, again or requests, group, wait, traffic or Traffic()).answers()
 
 
-@dataclass
 class _Exchange:
-    grid: Grid
-    kind: str
-    requests: Mapping[int, RecordDict]
-    again: Mapping[int, RecordDict]
-    group: str
-    wait: Wait
-    traffic: Traffic
-    _waiting: dict[str, int] = field(default_factory=dict)  # message -> node
-    _due: dict[int, float] = field(default_factory=dict)  # node -> when it is to be asked
-    _pauses: dict[int, float] = field(default_factory=dict)  # node -> the last one; of those asked before
-    _failed: dict[int, NoAnswer] = field(default_factory=dict)  # node -> what became of its last question
+    def __init__(
+        self,
+        grid: Grid,
+        kind: str,
+        requests: Mapping[int, RecordDict],
+        again: Mapping[int, RecordDict],
+        group: str,
+        wait: Wait,
+        traffic: Traffic,
+    ) -> None:
+        self._grid = grid
+        self._kind = kind
+        self._requests = requests
+        self._again = again
+        self._group = group
+        self._wait = wait
+        self._traffic = traffic
+        self._began = self._looked = time.monotonic()
+        self._end = self._began + wait.deadline
+        self._in_grace = False
+        self._due = dict.fromkeys(requests, self._began)  # node -> when it is to be asked
+        self._waiting: dict[str, int] = {}  # message -> node
+        self._starts: dict[int, str] = {}  # node -> when Flower saw it start, as it was asked
+        self._pauses: dict[int, float] = {}  # node -> the last one; of those asked before
+        self._failed: dict[int, NoAnswer] = {}  # node -> what became of its last question
 
     def answers(self) -> Iterator[tuple[int, RecordDict | NoAnswer]]:
-        began = time.monotonic()
-        self._due = dict.fromkeys(self.requests, began)
-        self._end = began + self.wait.deadline
-        self._in_grace = False
         while True:
             yield from self._send()
             yield from self._receive()
+            yield from self._notice_restarts()
             if not self._is_open():
                 break
-            _rest(began)
+            _rest(self._began)
         for node in self._waiting.values():
             yield node, NoAnswer("silent")
         for node in self._due:
@@ -126,9 +136,9 @@ class _Exchange:
         """Whether somebody is still worth waiting for."""
         if not self._waiting and not self._due:
             return False
-        if self.wait.enough():
-            if not self._in_grace and self.wait.grace is not None:
-                self._end = min(self._end, time.monotonic() + self.wait.grace)
+        if self._wait.enough():
+            if not self._in_grace and self._wait.grace is not None:
+                self._end = min(self._end, time.monotonic() + self._wait.grace)
             self._in_grace = True
             if not self._waiting and not self._due.keys() & self._pauses.keys():
                 return False  # the rest were not connected all the while
@@ -137,46 +147,63 @@ class _Exchange:
     def _send(self) -> Iterator[tuple[int, NoAnswer]]:
         now = time.monotonic()
         ready = [node for node, moment in self._due.items() if moment <= now]
-        online = set(self.grid.get_node_ids()) if ready else set()
+        online = self._online() if ready else {}
         for node in ready:
             if node in online:
+                self._starts[node] = online[node]
                 yield from self._send_one(node)
-            elif self.wait.pause is None:
+            elif self._wait.pause is None:
                 del self._due[node]
                 yield node, NoAnswer("unsent")
 
     def _send_one(self, node: int) -> Iterator[tuple[int, NoAnswer]]:
         del self._due[node]
-        content = (self.again if node in self._pauses else self.requests)[node]
+        content = (self._again if node in self._pauses else self._requests)[node]
         ttl = max(self._end - time.monotonic(), 0.0) + CLOCK_SECONDS
         # One at a time: Flower leaves out what it could not send, and does not say which.
-        sent = list(self.grid.push_messages([Message(content, node, self.kind, group_id=self.group, ttl=ttl)]))
+        sent = list(self._grid.push_messages([Message(content, node, self._kind, group_id=self._group, ttl=ttl)]))
         if sent and sent[0]:
             self._pauses.setdefault(node, 0.0)
             self._waiting[sent[0]] = node
-            self.traffic.sent += _size(content)
+            self._traffic.sent += _size(content)
         else:
             yield from self._fail(node, NoAnswer("unsent"))
 
     def _receive(self) -> Iterator[tuple[int, RecordDict | NoAnswer]]:
-        for reply in self.grid.pull_messages(list(self._waiting)) if self._waiting else ():
+        for reply in self._grid.pull_messages(list(self._waiting)) if self._waiting else ():
             # The error Flower makes for a lost node names itself as the source: map by the question.
             asked = reply.metadata.reply_to_message_id
             if asked not in self._waiting:
                 continue
             node = self._waiting.pop(asked)
             if reply.has_content():
-                self.traffic.received += _size(reply.content)
+                self._traffic.received += _size(reply.content)
                 yield node, reply.content
             else:
                 yield from self._fail(node, NoAnswer.of(reply.error))
 
+    def _notice_restarts(self) -> Iterator[tuple[int, NoAnswer]]:
+        """Ask again where a site's process was replaced by another, which knows nothing of the question."""
+        pause, now = self._wait.pause, time.monotonic()
+        if pause is None or not self._waiting or now < self._looked + pause:
+            return
+        self._looked = now
+        online = self._online()
+        for name, node in list(self._waiting.items()):
+            if online.get(node, self._starts[node]) != self._starts[node]:
+                del self._waiting[name]
+                yield from self._fail(node, NoAnswer("lost"))
+
+    def _online(self) -> dict[int, str]:
+        """Return the connected nodes, and when each started."""
+        return {node.node_id: node.last_activated_at for node in self._grid.get_nodes()}
+
     def _fail(self, node: int, why: NoAnswer) -> Iterator[tuple[int, NoAnswer]]:
-        if self.wait.pause is None:
+        if self._wait.pause is None:
             yield node, why
             return
         self._failed[node] = why
-        longer = max(self.wait.pause, 2 * self._pauses.get(node, 0.0))
+        longer = max(self._wait.pause, 2 * self._pauses.get(node, 0.0))
         self._pauses[node] = min(longer, LONGEST_PAUSE_SECONDS)
         self._due[node] = time.monotonic() + self._pauses[node]
 

@@ -21,7 +21,11 @@ from shared.ledger.view import view
 
 
 class Roster:
-    """Knows the nodes of a run's members, and has them reserve and settle."""
+    """Knows the nodes of a run's members, and has them reserve and settle.
+
+    Attributes:
+        run: the plan that the members agree on.
+    """
 
     def __init__(
         self,
@@ -37,11 +41,12 @@ class Roster:
     ) -> None:
         self._grid = grid
         self._job = job
-        self._run = run
+        self.run = run
         self._enrolled = {event.site: event for event in enrolled}
         self._ledger = ledger
         self._record = record
         self._patience = patience
+        self._once = patience.model_copy(update={"pause_seconds": None})
         self._approved = approved
         self._told = told
         self._members: dict[str, Member] = {}
@@ -67,12 +72,12 @@ class Roster:
     @property
     def unsettled(self) -> list[str]:
         """The sites whose reservation is open: it counts as spent in full."""
-        seen = view(self._ledger.events, self._run.run)
+        seen = view(self._ledger.events, self.run.run)
         return sorted(seen.reserves.keys() - seen.settles.keys())
 
     def arrive(self, found: Arrivals, round_: int = 0) -> None:
         """Take in who is there; of the others that belong to the run, the ledger says why they are left out."""
-        self._asked |= {member.node for member in found.members.values()}
+        self._asked |= found.nodes
         self._members |= found.members
         for name in found.members:
             self._told(name, "enrolled")
@@ -86,10 +91,13 @@ class Roster:
             PolicyRefusal, ProtocolError: as `agreement.reserve`.
         """
         need = self._patience.sites_needed(len(self._enrolled))
-        self._have_reserve(self.present, need, resume=resume, round_=0)
+        self._have_reserve(self.present, need, self._patience, resume=resume, round_=0)
 
     def muster(self, round_: int) -> None:
-        """Look for members that came (back) since; a known node that is gone for now is left to the round."""
+        """Look for members that came (back) since; a known node that is gone for now is left to the round.
+
+        Each is asked once, as the others wait meanwhile: one that fails has its turn before the next round.
+        """
         online = set(self._grid.get_node_ids())
         at_work = {member.node for member in self.reserved}
         self._asked &= online  # who went away and comes back is asked anew
@@ -97,23 +105,23 @@ class Roster:
         lacking = self._enrolled.keys() - {m.name for m in self.reserved if m.node in online}
         if not new or not lacking:
             return
-        self._asked |= set(new)
         keys = {name: event.public_key for name, event in self._enrolled.items()}
-        found = identify(self._grid, new, self._job, self._patience, keys, self._approved)
+        found = identify(self._grid, new, self._job, self._once, keys, self._approved)
         self.arrive(recognise(found, [self._enrolled[name] for name in lacking]), round_)
-        self._have_reserve(
-            [self._members[name] for name in sorted(found.members)], need=0, resume=True, round_=round_
-        )
+        come = [found.members[name] for name in sorted(found.members)]
+        self._have_reserve(come, 0, self._once, resume=True, round_=round_)
 
     def settle(self) -> None:
         """Have all that reserved and are there say what they executed."""
-        left_out = settle(self._grid, self._run, self.reserved, self._ledger, self._patience)
+        left_out = settle(self._grid, self.run, self.reserved, self._ledger, self._patience)
         for member in self.reserved:
             self._told(member.name, left_out.get(member.name, "settled"))
 
-    def _have_reserve(self, members: Sequence[Member], need: int, *, resume: bool, round_: int) -> None:
+    def _have_reserve(
+        self, members: Sequence[Member], need: int, patience: Patience, *, resume: bool, round_: int
+    ) -> None:
         refusals, left_out = reserve(
-            self._grid, self._run, members, self._ledger, resume=resume, need=need, patience=self._patience
+            self._grid, self.run, members, self._ledger, resume=resume, need=need, patience=patience
         )
         for name, why in left_out.items():
             self._leave_out(name, why, round_)
@@ -131,7 +139,7 @@ class Roster:
         if name in self._enrolled:
             self._record(
                 Refuse(
-                    run=self._run.run,
+                    run=self.run.run,
                     site=name,
                     by="coordinator",
                     round=round_,

@@ -106,7 +106,7 @@ class Rounds:
             why = "; ".join(f"{r.site}: {r.reason}" for r in refused)
             raise QuorumError(
                 f"round {round_}: {len(accepted)} of {enrolled} sites passed the gate and {need} "
-                f"are needed ({why}); mend the sites, then --resume"
+                f"are needed ({why}); mend the sites, then resume the run"
             )
         averaged = {name: torch.from_numpy(array) for name, array in average.result().items()}
         use_cores(self._recipe.preset)

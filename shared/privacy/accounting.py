@@ -13,12 +13,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
-
-from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution, from_gaussian_mechanism
-from dp_accounting.privacy_accountant import NeighboringRelation
+from typing import TYPE_CHECKING
 
 from shared.errors import UsageError
 from shared.privacy.events import Relation, SampledGaussian, Spending, Unit
+
+if TYPE_CHECKING:  # it takes a second to import, which every Flower message would pay for
+    from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 
 PLD = "PLD, dp-accounting"
 _FINE = 1e-4  # privacy-loss grid; the rounding is pessimistic, so ε stays an upper bound
@@ -90,7 +91,7 @@ def _pld_epsilon(mechanisms: tuple[tuple[float, float, int], ...], delta: float,
 
 
 @lru_cache(maxsize=32)
-def _composed(mechanisms: tuple[tuple[float, float, int], ...], interval: float) -> PrivacyLossDistribution:
+def _composed(mechanisms: tuple[tuple[float, float, int], ...], interval: float) -> "PrivacyLossDistribution":
     """Return the distribution of all steps together, as dp-accounting's PLDAccountant composes it."""
     parts = []
     for noise_multiplier, sampling_rate, steps in mechanisms:
@@ -102,8 +103,11 @@ def _composed(mechanisms: tuple[tuple[float, float, int], ...], interval: float)
 
 
 @lru_cache(maxsize=64)
-def _one(noise_multiplier: float, sampling_rate: float, interval: float) -> PrivacyLossDistribution:
+def _one(noise_multiplier: float, sampling_rate: float, interval: float) -> "PrivacyLossDistribution":
     """Return the distribution of one step. Most of the time goes here, and reports ask for it again and again."""
+    from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
+    from dp_accounting.privacy_accountant import NeighboringRelation
+
     return from_gaussian_mechanism(
         noise_multiplier,
         value_discretization_interval=interval,

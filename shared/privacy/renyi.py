@@ -10,10 +10,6 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-from dp_accounting import dp_event
-from dp_accounting.privacy_accountant import NeighboringRelation
-from dp_accounting.rdp import RdpAccountant
-
 from shared.privacy.accounting import merged
 from shared.privacy.events import Spending
 
@@ -49,6 +45,10 @@ def _offset(order: int, delta: float) -> float:
 
 @lru_cache(maxsize=65536)
 def _one_step(noise_multiplier: float, sampling_rate: float, order: int) -> float:
+    from dp_accounting import dp_event  # here: a second that every Flower message would pay for
+    from dp_accounting.privacy_accountant import NeighboringRelation
+    from dp_accounting.rdp import RdpAccountant
+
     accountant = RdpAccountant([order], NeighboringRelation.ADD_OR_REMOVE_ONE)
     event: dp_event.DpEvent = dp_event.GaussianDpEvent(noise_multiplier)
     if sampling_rate < 1:

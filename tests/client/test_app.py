@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import client.app
+import client.training
 from client.app import SENTENCES, records_of
 from client.site import Site
 from shared.errors import RequestRefused, WillisError
@@ -235,7 +236,7 @@ def test_whatever_is_raised_while_training_stays_at_the_site(
     def fail(*arguments: object) -> None:
         raise err
 
-    monkeypatch.setattr(client.app, "train_round", fail)
+    monkeypatch.setattr(client.training, "train_round", fail)
     refusal(reserved.train(PLAN, 1, MODEL), "error")
     assert_nothing_told(reserved)
     assert SECRET in Site(reserved.folder).log.read_text()

@@ -1,6 +1,7 @@
 """What tests of deployment share."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -12,3 +13,10 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder: requests and answers are written to the one a person is in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

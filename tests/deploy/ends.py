@@ -1,5 +1,6 @@
 """Both ends on loopback, built in and by nginx, before an upstream that notes what reaches it."""
 
+import select
 import socket
 import ssl
 import tempfile
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import httpx
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deploy.front import front_app, service_app, sidecar_app
@@ -34,6 +36,7 @@ class Recorder:
     headers: dict[str, str] = field(default_factory=dict)  # of the last request
     status: int = 200
     extra: tuple[tuple[bytes, bytes], ...] = ()
+    half: bool = False  # break off in the middle of the answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,6 +53,9 @@ class Recorder:
         headers = [(b"content-type", b"application/x-protobuf"), (b"set-cookie", b"a=b"), *self.extra]
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        if self.half:
+            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+            return
         await send({"type": "http.response.body", "body": body})
 
 
@@ -96,9 +102,11 @@ def listening(app: ASGIApp, files: ServerFiles | None, port: int = 0) -> Iterato
 
 
 async def renew(request: Request) -> Response:
-    """Answer with the name in the certificate of who asks, and the body."""
-    name = request.state.peer.subject.rfc4514_string().removeprefix("CN=")
-    return PlainTextResponse(f"{name}: {(await request.body()).decode()}")
+    """Answer as a renewal might."""
+    return Response(b"renewed: " + await request.body())
+
+
+RENEWAL = Route("/v1/willis/renew", renew, methods=["POST"])
 
 
 def certified(folder: Path) -> Authority:
@@ -114,11 +122,11 @@ def certified(folder: Path) -> Authority:
 
 
 @contextmanager
-def builtin_front(folder: Path) -> Iterator[End]:
-    """Serve the front by ourselves."""
+def builtin_front(folder: Path, served: ASGIApp | None = None) -> Iterator[End]:
+    """Serve the front by ourselves; behind it a recorder, or what is given."""
     authority, behind = certified(folder), Recorder()
-    with superlink(authority, behind) as port:
-        app = front_app(f"https://127.0.0.1:{port}", authority.crt, renew)
+    with superlink(authority, served or behind) as port:
+        app = front_app(f"https://127.0.0.1:{port}", authority.crt, RENEWAL)
         with listening(app, _server_files(authority, folder)) as front:
             yield End(front, behind, authority, folder)
 
@@ -127,7 +135,7 @@ def builtin_front(folder: Path) -> Iterator[End]:
 def nginx_front(folder: Path) -> Iterator[End]:
     """Serve the front by nginx."""
     authority, behind = certified(folder), Recorder()
-    with superlink(authority, behind) as port, listening(service_app(renew), None) as service:
+    with superlink(authority, behind) as port, listening(service_app(RENEWAL), None) as service:
         proxy = Proxy(
             folder=folder / "nginx",
             listen=f"127.0.0.1:{free_port()}",
@@ -168,18 +176,59 @@ def nginx_sidecar(front: End, stem: str = "site") -> Iterator[End]:
 
 
 @contextmanager
+def tunnels(answer: bytes = b"HTTP/1.1 200 OK\r\n\r\n") -> Iterator[tuple[int, list[str]]]:
+    """Run a proxy that makes tunnels (RFC 9110, 9.3.6) or refuses to; yield its port, and what it was asked."""
+    asked: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_tunnel, args=(server, asked, answer))
+        thread.start()
+        try:
+            yield server.getsockname()[1], asked
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _tunnel(server: socket.socket, asked: list[str], answer: bytes) -> None:
+    """Serve one connection after another."""
+    while True:
+        try:
+            near, _ = server.accept()
+        except OSError:
+            return
+        with near, suppress(ConnectionError):
+            head = near.recv(65536).decode()
+            asked.extend(head.splitlines()[:1])
+            if not head:
+                continue  # who only looks whether somebody listens
+            near.sendall(answer)
+            host, _, port = head.split()[1].rpartition(":")
+            if b" 200 " in answer:
+                with socket.create_connection((host, int(port))) as far:
+                    _join({near: far, far: near})
+
+
+def _join(ways: dict[socket.socket, socket.socket]) -> None:
+    while True:
+        for readable in select.select(list(ways), [], [])[0]:
+            piece = readable.recv(65536)
+            if not piece:
+                return
+            ways[readable].sendall(piece)
+
+
+@contextmanager
 def nginx(proxy: Proxy) -> Iterator[int]:
     """Run nginx; yield its port."""
     port = int(proxy.listen.rpartition(":")[2])
-    files = [*proxy.files.paths, *proxy.towards.paths]
-    with Nginx(proxy.folder, configuration(proxy), files):
+    with Nginx(proxy.folder, configuration(proxy), proxy.paths):
         until(lambda: listens(port))
         yield port
 
 
 @contextmanager
-def superlink(authority: Authority, behind: Recorder) -> Iterator[int]:
-    """Serve a recorder with a loopback certificate, as the SuperLink is served; yield its port."""
+def superlink(authority: Authority, behind: ASGIApp) -> Iterator[int]:
+    """Serve an application with a loopback certificate, as the SuperLink is served; yield its port."""
     folder = authority.folder / "behind"
     authority.issue(folder, "loopback", SERVER)
     with listening(behind, ServerFiles(folder / "loopback.crt", folder / "loopback.key")) as port:
@@ -192,6 +241,14 @@ def until(true: Callable[[], bool], seconds: float = 10) -> None:
     while not true():
         assert time.monotonic() < end, "it did not come true in time"
         time.sleep(0.02)
+
+
+def answers(client: httpx.Client) -> bool:
+    """Return whether a call of a node is answered."""
+    try:
+        return client.post(PULL, content=b"").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def free_port() -> int:

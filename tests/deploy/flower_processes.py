@@ -2,7 +2,6 @@
 
 import datetime
 import ipaddress
-import json
 import os
 import shutil
 import signal
@@ -24,7 +23,9 @@ from cryptography.x509.oid import NameOID
 from deploy import flower
 from deploy.settings import write_settings
 from deploy.site.home import SiteHome, SiteSettings
+from deploy.site.joined import Joined
 
+SIGNING_KEY = "ab" * 32
 ROOT = Path(__file__).parents[2]
 
 
@@ -76,10 +77,6 @@ class Processes:
                 command, env=environment, stdout=log, stderr=log, start_new_session=True
             )
 
-    def log(self, name: str) -> str:
-        path = self.folder / f"{name}.log"
-        return path.read_text(errors="replace") if path.exists() else ""
-
     def kill(self, name: str) -> None:
         process = self.running.pop(name)
         if process.poll() is None:
@@ -126,7 +123,7 @@ class Hospital:
 
     def __init__(self, folder: Path, centre: Centre, processes: Processes, name: str = "a") -> None:
         self.home = SiteHome(folder)
-        self.name, self._processes, self._centre = name, processes, centre
+        self.name, self._processes = name, processes
         self.home.keys.mkdir(parents=True)
         settings = SiteSettings(
             name=name,
@@ -137,8 +134,8 @@ class Hospital:
             threads=1,
         )
         write_settings(self.home.settings_file, settings)
-        joined = {"coordinator": "x:1", "ca": "", "signing_key": "ab", "delta": 1e-5, "overlap": 1, "name": "net"}
-        self.home.joined.write_text(json.dumps(joined))
+        joined = Joined(coordinator="c:1", ca="", signing_key=SIGNING_KEY, delta=1e-5, overlap=1, name="net")
+        self.home.joined.write_text(joined.model_dump_json())
         # The SuperNode meets a sidecar with this certificate; here the SuperLink stands in its place.
         shutil.copy(centre.certificate, self.home.keys / "local.crt")
         shutil.copy(centre.key, self.home.keys / "local.key")
@@ -147,8 +144,7 @@ class Hospital:
             node.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.OpenSSH, pem.NoEncryption())
         )
         line = node.public_key().public_bytes(pem.Encoding.OpenSSH, pem.PublicFormat.OpenSSH).decode()
-        self.node = flower.register(centre.home, line, name)
-        self.key = line
+        flower.register(centre.home, line, name)
 
     def start(self) -> None:
         self.start_guard()

@@ -1,4 +1,4 @@
-"""A federation of real processes: a centre and hospitals, each on a machine of its own, by the commands people use."""
+"""A federation of real processes: a centre and hospitals, each on a machine of its own, by people's commands."""
 
 import json
 import os
@@ -168,7 +168,9 @@ def _found(whole: Federation, cohorts: Path, settings: str) -> None:
         centre.willis("approve", f"{site.name}.request", "--fingerprint", fingerprint(asked), cwd=desk)
         site.willis("join", f"{site.name}.answer", "--fingerprint", fingerprint(said), cwd=desk)
         site.willis("approve")
-        (site.home / ".willis" / "salt").write_bytes(site.name.encode().ljust(32))  # made on first use: of the twin too
+        (site.home / ".willis" / "salt").write_bytes(
+            site.name.encode().ljust(32)
+        )  # made on first use: of the twin too
 
 
 def embedded_twin(whole: Federation, cohorts: Path, out: Path, words: Sequence[str] = TINY) -> Path:

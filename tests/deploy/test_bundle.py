@@ -3,7 +3,6 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +20,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture
-def unpacked(bundle: Bundle, tmp_path: Path) -> Iterator[Path]:
+def unpacked(bundle: Bundle, tmp_path: Path) -> Path:
     with zipfile.ZipFile(bundle.path) as archive:
         archive.extractall(tmp_path)
-    yield tmp_path
+    return tmp_path
 
 
 def inside(folder: Path, program: str) -> str:

@@ -1,6 +1,5 @@
 """The front, built in and by nginx: one suite for both."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.ends import End, builtin_front, nginx_front
-from tests.deploy.proxy_suite import PATIENCE, FrontSuite
-
-needs_nginx = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+from tests.deploy.proxy_suite import PATIENCE, FrontSuite, needs_nginx
 
 
 class TestBuiltIn(FrontSuite):

@@ -13,7 +13,7 @@ from flwr.common.constant import ErrorCode
 from deploy import flower
 from deploy.site.approvals import Approvals
 from deploy.site.replies import SENTENCES
-from tests.deploy.flower_processes import Centre, Hospital, Processes, processes, until
+from tests.deploy.flower_processes import SIGNING_KEY, Centre, Hospital, Processes, processes, until
 from tests.deploy.small_app import CLIENT, Questions, write_app
 
 pytestmark = pytest.mark.deploy
@@ -71,7 +71,7 @@ def test_an_approved_bundle_runs_with_the_sites_settings_as_they_are(setting: Se
         "site-folder": str(setting.hospital.home.path),
         "site-name": settings.name,
         "cohort": str(settings.cohort),
-        "coordinator-key": "ab",
+        "coordinator-key": SIGNING_KEY,
         "threads": 1,
     }
 
@@ -154,7 +154,6 @@ def test_a_supernode_that_is_killed_answers_for_its_request_when_it_is_back(sett
         setting.hospital.kill_guard()
         setting.hospital.start_guard()
         answer = questions.answer(number, seconds=20.0)
-        print(answer)
         # The centre learns it from the SuperLink or from the guard, whichever is asked first.
         assert answer["code"] in (ErrorCode.CLIENT_APP_CRASHED, ErrorCode.NODE_UNAVAILABLE)
         assert "said" in questions.answer(questions.ask("echo"))

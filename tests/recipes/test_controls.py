@@ -168,7 +168,7 @@ def a_metric_among_the_arrays(patch: Patch) -> None:
         arrays, state, executed = train_round(recipe, run, model, patients, *rest)
         return {**arrays, "loss": torch.tensor(_metric(patients))}, state, executed
 
-    patch.setattr(client.app, "train_round", telling)
+    patch.setattr(client.training, "train_round", telling)
 
 
 def a_metric_in_the_body(patch: Patch) -> None:
@@ -178,7 +178,7 @@ def a_metric_in_the_body(patch: Patch) -> None:
         seen.append(_metric(patients))
         return train_round(recipe, run, model, patients, *rest)
 
-    patch.setattr(client.app, "train_round", reading)
+    patch.setattr(client.training, "train_round", reading)
     patch.setattr(client.app, "Update", lambda **kw: Update(**{**kw, "nonce": f"loss {seen[-1]}"}))
 
 
@@ -253,7 +253,7 @@ def one_stream_for_all(patch: Patch) -> None:
         only = torch.Generator().manual_seed(round_)
         return lambda *purpose: only
 
-    patch.setattr(client.app, "public_stream", shared)
+    patch.setattr(client.training, "public_stream", shared)
 
 
 RELEASE, PATCH, JOINT, FREE_FAKES = (
