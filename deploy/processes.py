@@ -19,6 +19,7 @@ READY_SECONDS = 60.0  # for a program to come up; Flower's take about 2
 STOP_SECONDS = 10.0  # before a program that does not end is killed
 STEADY_SECONDS = 60.0  # up for as long, a program that dies is restarted without a pause
 LONGEST_PAUSE = 60.0
+LOOPBACK = "127.0.0.1"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -30,13 +31,15 @@ class Program:
         name: in the log.
         command: words.
         environment: all of it.
-        port: of loopback, which answers once the program is ready; None if it has none.
+        port: which answers once the program is ready; None if it has none.
+        address: of the port.
     """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
     port: int | None = None
+    address: str = LOOPBACK
 
 
 @dataclass
@@ -65,10 +68,10 @@ class Supervisor:
             UsageError: a port is taken, or a program does not come up; all are stopped again.
         """
         for one in self._running:
-            if one.program.port and answers(one.program.port):
+            if one.program.port and answers(one.program.port, one.program.address):
                 self.stop_all()
                 raise UsageError(
-                    f"port {one.program.port} of loopback is taken, and {one.program.name} needs it; "
+                    f"port {one.program.port} of {one.program.address} is taken, and {one.program.name} needs it; "
                     "stop what has it (an `up` that still runs?) or choose another in the settings"
                 )
             self._spawn(one)
@@ -142,7 +145,7 @@ class Supervisor:
     def _comes_up(self, one: _Running) -> bool:
         assert one.process is not None
         end = time.monotonic() + READY_SECONDS
-        while one.program.port and not answers(one.program.port):
+        while one.program.port and not answers(one.program.port, one.program.address):
             if one.process.poll() is not None or time.monotonic() > end or self._stopping.is_set():
                 return False
             time.sleep(0.1)
@@ -170,11 +173,13 @@ def _reached(group: int, number: int) -> bool:
     return True
 
 
-def answers(port: int) -> bool:
-    """Whether something listens at a port of loopback."""
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def answers(port: int, address: str = LOOPBACK) -> bool:
+    """Whether something listens at a port."""
+    try:
+        with socket.create_connection((address, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
 
 
 def _die_with_parent() -> None:

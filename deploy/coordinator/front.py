@@ -7,6 +7,7 @@ import click
 from starlette.routing import Route
 
 from deploy.coordinator.home import CoordinatorHome
+from deploy.coordinator.renewal import renewal_route
 from deploy.front import front_app, service_app
 from deploy.listener import Listener
 from deploy.nginx import Proxy, configuration
@@ -62,7 +63,8 @@ def _files(home: CoordinatorHome) -> ServerFiles:
 def main(home: Path) -> None:
     """Serve the centre's front."""
     logging.basicConfig(level=logging.INFO)
-    serve_front(CoordinatorHome(home))
+    centre = CoordinatorHome(home)
+    serve_front(centre, renewal_route(centre))
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from deploy import flower
 from deploy.coordinator.authority import ensure_server_certificates
 from deploy.coordinator.home import CoordinatorHome
 from deploy.coordinator.sites import all_sites
-from deploy.processes import Program, Supervisor
+from deploy.processes import LOOPBACK, Program, Supervisor
 from shared.errors import UsageError
 
-SUPERLINK, FRONT = "superlink", "front"
+SUPERLINK = "superlink"
 _LOOK_SECONDS = 5.0  # between looks at who is approved
 _CERTIFICATE_SECONDS = 3600.0  # between looks at certificates
 _log = logging.getLogger("willis.up")
@@ -65,22 +65,18 @@ def programs(home: CoordinatorHome) -> list[Program]:
     return [
         Program(SUPERLINK, superlink, environment, settings.superlink_port),
         Program("superexec", superexec, environment),
-        *fronts(home),
+        _front(home),
     ]
 
 
-def fronts(home: CoordinatorHome) -> list[Program]:
-    """Return what ends the hospitals' TLS, as the settings have it."""
+def _front(home: CoordinatorHome) -> Program:
+    """Return what ends the hospitals' TLS; somebody else's front finds the centre's own service beside it."""
     settings = home.settings
-    own = [sys.executable, "-m", "deploy.coordinator.front", "--home", str(home.path)]
-    if settings.front == "builtin":
-        return [Program(FRONT, own, os.environ, settings.port)]
-    service = Program("service", [*own, "--service"], os.environ, settings.service_port)
+    command = [sys.executable, "-m", "deploy.coordinator.front", "--home", str(home.path)]
     if settings.front == "external":
-        return [service]
-    from deploy.coordinator.serving import nginx_command
-
-    return [service, Program(FRONT, nginx_command(home), os.environ, settings.port)]
+        return Program("front", command, os.environ, settings.service_port)
+    anywhere = settings.listen in ("0.0.0.0", "::")
+    return Program("front", command, os.environ, settings.port, LOOPBACK if anywhere else settings.listen)
 
 
 class Upkeep:

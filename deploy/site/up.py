@@ -13,7 +13,6 @@ from deploy.processes import Program, Supervisor
 from deploy.site.home import SiteHome
 from shared.errors import WillisError
 
-SIDECAR = "sidecar"
 _CERTIFICATE_SECONDS = 3600.0  # between looks at the certificate
 _log = logging.getLogger("willis.up")
 
@@ -47,7 +46,7 @@ def up(home: SiteHome) -> None:
     supervisor.start()
     threading.Thread(target=metrics.serve, args=(home,), daemon=True).start()
     _log.info("%s connects to %s", settings.name, settings.coordinator)
-    supervisor.watch(Renewal(home, supervisor).tick)
+    supervisor.watch(Renewal(home).tick)
 
 
 def programs(home: SiteHome) -> list[Program]:
@@ -69,25 +68,18 @@ def programs(home: SiteHome) -> list[Program]:
 
 
 def sidecars(home: SiteHome) -> list[Program]:
-    """Return what speaks mutual TLS to the centre, as the settings have it."""
-    settings = home.settings
-    if settings.sidecar == "external":
+    """Return what speaks mutual TLS to the centre, where it is not somebody else's."""
+    if home.settings.sidecar == "external":
         return []
-    if settings.sidecar == "builtin":
-        command = [sys.executable, "-m", "deploy.site.sidecar", "--home", str(home.path)]
-    else:
-        from deploy.site.serving import nginx_command
-
-        command = nginx_command(home)
-    return [Program(SIDECAR, command, os.environ, settings.sidecar_port)]
+    command = [sys.executable, "-m", "deploy.site.sidecar", "--home", str(home.path)]
+    return [Program("sidecar", command, os.environ, home.settings.sidecar_port)]
 
 
 class Renewal:
     """Renews the hospital's certificate at half its life."""
 
-    def __init__(self, home: SiteHome, supervisor: Supervisor) -> None:
+    def __init__(self, home: SiteHome) -> None:
         self._home = home
-        self._supervisor = supervisor
         self._next = 0.0
 
     def tick(self) -> None:
@@ -99,7 +91,6 @@ class Renewal:
 
         try:
             if renew_if_due(self._home):
-                self._supervisor.restart(SIDECAR)
-                _log.info("the certificate was renewed")
+                _log.info("the certificate was renewed; the sidecar sees the new file by itself")
         except (WillisError, OSError) as err:
             _log.warning("the certificate could not be renewed: %s", err)
