@@ -30,12 +30,6 @@ class CoordinatorCollector(Collector):
             "willis_disk_free_bytes", "Free space where the centre keeps its folder.", free_bytes(home.path)
         )
         yield certificates({name: expiry(home.path / file) for name, file in _CERTIFICATES.items()})
-        yield gauges(
-            "willis_sites",
-            "Hospitals that were approved.",
-            ("state",),
-            (((state,), number) for state, number in sites(home).items()),
-        )
         yield from self._runs()
         yield from self._ledger()
 
@@ -51,14 +45,21 @@ class CoordinatorCollector(Collector):
         yield from _traffic(runs)
 
     def _ledger(self) -> Iterator[Metric]:
-        said = "1 where the federation's ledger can be read, 0 where a person must look."
+        said = "1 where the federation's ledger and hospitals can be read, 0 where a person must look."
         try:
             events = ledger_events(self._home.federation.ledger_file)
             left = site_budgets(events)
+            approved = sites(self._home)
         except WillisError:
             yield gauge("willis_ledger_readable", said, 0)
             return
         yield gauge("willis_ledger_readable", said, 1)
+        yield gauges(
+            "willis_sites",
+            "Hospitals that were approved.",
+            ("state",),
+            (((state,), number) for state, number in approved.items()),
+        )
         yield gauge("willis_ledger_entries", "Entries of the federation's ledger.", len(events))
         yield counts(
             "willis_refusals",

@@ -5,8 +5,8 @@
 #
 # OUT must not exist. Requirements are those of this checkout unless others are named. Versions are those of
 # constraints.txt. Build it on the same kind of machine and with the same Python as the hospital's.
-# PYTHON chooses the interpreter. A PyTorch for CPUs only, a tenth of the size:
-#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu wheelhouse.sh OUT
+# PYTHON chooses the interpreter. For a PyTorch without CUDA, much smaller, set PIP_EXTRA_INDEX_URL to the index of
+# PyTorch's wheels for CPUs.
 set -euo pipefail
 
 if [[ $# -lt 1 || $1 == -* ]]; then

@@ -32,19 +32,19 @@ class SiteCollector(Collector):
             "willis_site_disk_free_bytes", "Free space where Willis keeps its folder.", free_bytes(home.path)
         )
         yield certificates({"site": expiry(home.keys / "tls.crt"), "ca": expiry(home.ca)})
-        said = "App bundles that may run here."
-        yield gauge("willis_site_bundles_approved", said, len(Approvals(home.bundles).approved()))
         yield from self._ledger()
 
     def _ledger(self) -> Iterator[Metric]:
-        said = "1 where the site's own ledger and policy can be read, 0 where a person must look."
+        said = "1 where the site's own ledger, policy and decisions can be read, 0 where a person must look."
         try:
             known = accounts(self._home)
             left = site_budget(self._home, known)
+            approved = Approvals(self._home.bundles).approved()
         except WillisError:
             yield gauge("willis_site_ledger_readable", said, 0)
             return
         yield gauge("willis_site_ledger_readable", said, 1)
+        yield gauge("willis_site_bundles_approved", "App bundles that may run here.", len(approved))
         yield from _counts(known)
         yield from budgets({self._home.settings.name: left})
 

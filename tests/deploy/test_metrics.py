@@ -182,6 +182,16 @@ def test_a_policy_that_cannot_be_read_is_a_metric(tmp_path: Path) -> None:
     assert "willis_budget_epsilon" not in found
 
 
+def test_a_spoilt_decision_or_hospital_is_a_metric(tmp_path: Path) -> None:
+    site, home = hospital(tmp_path / "site"), centre(tmp_path / "centre")
+    site.bundles.mkdir()
+    (site.bundles / "decisions.jsonl").write_text("spoilt")
+    home.sites.mkdir()
+    (home.sites / "north.json").write_text("spoilt")
+    assert scrape(SiteCollector(site))[0]("willis_site_ledger_readable") == 0
+    assert scrape(CoordinatorCollector(home))[0]("willis_ledger_readable") == 0
+
+
 def test_it_is_served_on_loopback_only(tmp_path: Path) -> None:
     home = centre(tmp_path, Story().events())
     with socket.socket() as free:
