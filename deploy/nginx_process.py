@@ -48,6 +48,7 @@ class Nginx:
         """Start it; from now on SIGTERM ends the block in good order."""
         assert self._program
         self._stop_former()
+        self._seen = stamp(self._files)  # before they are read: what changes meanwhile is read twice
         self._process = subprocess.Popen(
             [self._program, "-p", self._folder, "-c", self._configuration, "-e", "stderr"],
             stdin=subprocess.DEVNULL,
@@ -92,15 +93,15 @@ class Nginx:
         assert self._process.stdout
         for line in self._process.stdout:
             logger.info("%s", line.rstrip())
+        self._process.wait()
         if not self._ending.is_set():
             logger.error("nginx ended by itself")
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _follow(self) -> None:
         """Have it read its files anew when they changed; what does not fit together it leaves unread."""
-        seen = stamp(self._files)
         while not self._ending.wait(_LOOK_SECONDS):
             now = stamp(self._files)
-            if now != seen:
-                seen = now
+            if now != self._seen:
+                self._seen = now
                 self._process.send_signal(signal.SIGHUP)

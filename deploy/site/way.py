@@ -203,7 +203,7 @@ def _no_handshake(error: Exception) -> tuple[str, str]:
         return _UNTRUSTED.get(error.verify_code, _OTHER_AUTHORITY)
     if isinstance(error, ssl.SSLError) and error.reason and "ALERT" in error.reason:  # TLS 1.2: within it
         return _not_let_in(error)
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         said = f"whoever answers speaks no TLS ({error.reason})"
         return said, "check the port of coordinator, or ask IT what stands between"
     return f"the connection ended in the handshake ({error})", "ask IT whether TLS to this host and port may pass"

@@ -55,7 +55,7 @@ def hospital(authority: Authority, served: str, port: int) -> SiteHome:
 def running(module: str, home: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     process = subprocess.Popen([sys.executable, "-m", module, "--home", str(home)], stderr=subprocess.DEVNULL)
     try:
-        until(lambda: listens(port))
+        until(lambda: listens(port), seconds=60)  # torch is loaded first
         yield process
     finally:
         process.terminate()
