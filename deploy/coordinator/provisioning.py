@@ -115,9 +115,7 @@ def revoke(home: CoordinatorHome, name: str, reason: str) -> None:
     """
     approval.revoke(home, name, reason, present())
     click.echo(f"revoked   {name}: its certificates are in {Authority(home.ca).revocations_file}")
-    click.echo(
-        "next      start `willis coordinator up` again: it ends open connections, and unregisters the node key"
-    )
+    click.echo("next      `willis coordinator up`, where it runs, sees it and unregisters the node key, for good")
 
 
 @click.command()

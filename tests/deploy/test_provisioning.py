@@ -11,6 +11,7 @@ from deploy.coordinator.home import CoordinatorHome
 from deploy.coordinator.sites import all_sites, site_named
 from deploy.requests import Request
 from tests.commands import willis
+from tests.deploy.handshakes import client_context, handshake, server_context
 from tests.deploy.parties import (
     approve,
     centre,
@@ -157,7 +158,7 @@ def test_a_revoked_hospital_comes_back_only_with_other_keys_and_another_call(her
     lost = site_named(home, "hospital-a").serial
     done = willis("coordinator", "--home", home.path, "revoke", "hospital-a", "--reason", "laptop stolen")
     assert done.status == 0
-    assert "unregisters the node key" in done.said[-1]
+    assert "unregisters the node key, for good" in done.said[-1]
     assert not site_named(home, "hospital-a").active
     assert Authority(home.ca).revoked == (lost,)
     listed = willis("coordinator", "--home", home.path, "sites").said[0]
@@ -186,6 +187,18 @@ def test_a_revocation_names_every_certificate_the_hospital_had_and_grows(here: P
     assert len(every) == len(Authority(home.ca).revoked) == 3
     assert set(Authority(home.ca).revoked) == every
     assert b.settings.name == "hospital-b"
+
+
+def test_a_revoked_hospital_is_refused_by_the_front_and_the_others_are_not(here: Path) -> None:
+    home = centre(here / "centre")
+    sites = [join(home, hospital(here / name)) for name in ("hospital-a", "hospital-b")]
+    assert willis("coordinator", "--home", home.path, "revoke", "hospital-b").status == 0
+    pair = (home.tls / "server.crt", home.tls / "server.key")
+    front = server_context(*pair, home.ca / "ca.crt", home.ca / "crl.pem")
+    keys = [client_context(site.ca, (site.keys / "tls.crt", site.keys / "tls.key")) for site in sites]
+    refused = [handshake(front, context)[0] for context in keys]
+    assert refused[0] == ""
+    assert "certificate revoked" in refused[1]
 
 
 def test_nobody_is_revoked_whom_nobody_knows(here: Path) -> None:
