@@ -182,7 +182,7 @@ class Endurance:
     ) -> None:
         at = {
             "before": "client.site.Site.begin",
-            "while": "client.app.train_round",
+            "while": "client.training.train_round",
             "after": "client.outbox.Outbox.store",
         }[when]
         with monkeypatch.context() as patch:
