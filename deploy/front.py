@@ -22,7 +22,6 @@ from deploy.upstream import Upstream
 
 FLEET = "/v1/fleet/"
 HEALTH = "/v1/willis/health"
-RENEW = "/v1/willis/renew"
 
 
 def front_app(upstream: str, ca: Path, renewal: Route | None = None) -> Starlette:

@@ -10,9 +10,10 @@ from pathlib import Path
 import click
 import jinja2
 
-from deploy.front import FLEET, HEALTH, RENEW
+from deploy.front import FLEET, HEALTH
 from deploy.gate import BODY_SECONDS, MOST_BYTES
 from deploy.listener import HEAD_SECONDS, IDLE_SECONDS, MOST_CONNECTIONS
+from deploy.requests import RENEWAL_PATH
 from deploy.tls import ClientFiles, ServerFiles
 from deploy.upstream import ANSWER_SECONDS, CONNECT_SECONDS, PASSED
 from deploy.upstream import IDLE_SECONDS as KEPT_SECONDS
@@ -69,7 +70,7 @@ def configuration(proxy: Proxy) -> str:
         headers=[name for name in PASSED if name != "content-length"],  # which nginx passes by itself
         fleet=FLEET,
         health=HEALTH,
-        renew=RENEW,
+        renew=RENEWAL_PATH,
         connections=MOST_CONNECTIONS,
         head_seconds=HEAD_SECONDS,
         body_seconds=BODY_SECONDS,

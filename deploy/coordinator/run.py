@@ -99,12 +99,13 @@ def resume(home: CoordinatorHome, name: str, detach: bool) -> None:
 
 
 def _follow(home: CoordinatorHome, name: str, *, detach: bool) -> None:
-    from deploy.coordinator.following import follow, what_next
+    from deploy.coordinator.following import follow, last_words
 
     if detach:
         click.echo(f"begun     {home.run(name).path}; willis coordinator watch {name}")
         return
-    status = follow(home, name)
-    for line in what_next(home, name, status):
-        click.echo(line, err=status.state != "finished")
-    sys.exit(0 if status.state == "finished" else 1)
+    standing = follow(home, name)
+    finished = standing.status.state == "finished"
+    for line in last_words(standing):
+        click.echo(line, err=not finished)
+    sys.exit(0 if finished else 1)

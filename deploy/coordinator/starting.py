@@ -10,6 +10,7 @@ from deploy.coordinator.sites import all_sites
 from deploy.processes import answers
 from server.run.asked import Asked
 from server.run.folder import RunFolder
+from server.run.patience import Patience
 from server.run.patience import quorum as usual_quorum
 from server.run.planning import plan
 from server.run.status import Status

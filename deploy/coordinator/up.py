@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 
@@ -45,8 +44,8 @@ def up(home: CoordinatorHome) -> None:
     flower.write_connection(home.flower, port=settings.superlink_port, root_certificates=home.ca / "ca.crt")
     supervisor = Supervisor(programs(home))
     supervisor.heed_signals()
+    metrics.serve(home)
     supervisor.start()
-    threading.Thread(target=metrics.serve, args=(home,), daemon=True).start()
     _log.info("hospitals reach this centre at %s, port %d", ", ".join(settings.hosts), settings.port)
     supervisor.watch(Upkeep(home, lambda: _renew(home, supervisor)).tick)
 

@@ -1,6 +1,5 @@
 """Checks of the hospital's own machine: folders, policy, ledger, patients, room."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -11,9 +10,11 @@ import torch
 
 from client.cohort import Cohort
 from client.policy import Policy
+from deploy.site.approvals import Approvals
 from deploy.site.findings import Check, Finding, ok, problem, warning
 from deploy.site.home import SiteHome
-from shared.errors import CohortError, UsageError
+from deploy.site.joined import read_joined
+from shared.errors import CohortError
 from shared.privacy.accounting import PrivacyCost
 from shared.privacy.events import Relation, Unit
 from shared.recipes.catalogue import catalogue
@@ -42,16 +43,10 @@ def centre_check(home: SiteHome) -> Finding:
     """Say which centre was joined.
 
     Raises:
-        UsageError: none was, or what is known of it is damaged.
+        UsageError: as `read_joined`.
     """
-    try:
-        known = json.loads(home.joined.read_bytes())
-        name, key = known["name"], known["signing_key"]
-    except FileNotFoundError as err:
-        raise UsageError(f"{home.joined}: no centre was joined; run `willis site request`, then join") from err
-    except (ValueError, KeyError, TypeError) as err:
-        raise UsageError(f"{home.joined}: damaged; join again with the centre's last answer") from err
-    return ok(f"{name} at {home.settings.coordinator}, ledger key {key[:16]}")
+    centre = read_joined(home)
+    return ok(f"{centre.name} at {home.settings.coordinator}, ledger key {centre.signing_key[:16]}")
 
 
 def policy_check(home: SiteHome) -> Finding:
@@ -70,7 +65,7 @@ def policy_check(home: SiteHome) -> Finding:
 
 def terms_check(home: SiteHome) -> Finding:
     """Compare the policy's δ with the one that all runs of the federation have."""
-    here, agreed = home.policy.delta, json.loads(home.joined.read_bytes())["delta"]
+    here, agreed = home.policy.delta, read_joined(home).delta
     if here != agreed:
         said = f"δ is {here:g} here and {agreed:g} in the federation: every run would be refused"
         return problem(said, "agree on one; here it is delta in policy.toml")
@@ -129,15 +124,7 @@ def bundle_check(home: SiteHome) -> Finding:
     Raises:
         UsageError: the file of decisions is damaged.
     """
-    standing: dict[str, str] = {}
-    path = home.bundles / "decisions.jsonl"
-    try:
-        for decision in map(json.loads, _lines(path)):
-            if decision["verb"] in ("approved", "revoked"):
-                standing[decision["hash"]] = decision["verb"]
-    except (ValueError, KeyError, TypeError) as err:
-        raise UsageError(f"{path}: damaged; restore it from a backup") from err
-    approved = [hash_ for hash_, verb in standing.items() if verb == "approved"]
+    approved = Approvals(home.bundles).approved()
     if not approved:
         return warning("none is approved yet", "`willis site review`, then approve, once the centre has sent one")
     return ok(f"approved: {', '.join(hash_[:12] for hash_ in approved)}")

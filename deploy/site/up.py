@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-import threading
 import time
 
 import click
@@ -43,8 +42,8 @@ def up(home: SiteHome) -> None:
     )
     supervisor = Supervisor(programs(home))
     supervisor.heed_signals()
+    metrics.serve(home)
     supervisor.start()
-    threading.Thread(target=metrics.serve, args=(home,), daemon=True).start()
     _log.info("%s connects to %s", settings.name, settings.coordinator)
     supervisor.watch(Renewal(home).tick)
 
