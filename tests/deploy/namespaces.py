@@ -64,6 +64,7 @@ def machines(names: Sequence[str]) -> Iterator[list[Machine]]:
 def _clear(made: Sequence[Machine]) -> None:
     for machine in made:
         subprocess.run(["ip", "netns", "del", machine.name], check=False, capture_output=True)
+        subprocess.run(["ip", "link", "del", machine.link], check=False, capture_output=True)
     subprocess.run(["ip", "link", "del", _BRIDGE], check=False, capture_output=True)
 
 

@@ -27,6 +27,7 @@ from deploy.front import service_app
 from deploy.settings import write_settings
 from deploy.site.findings import Finding, Standing, examine
 from deploy.site.home import SiteHome, SiteSettings
+from deploy.site.joined import Joined
 from deploy.site.network_checks import MOST_FAST, MOST_SLOW, judged_clock
 from deploy.site.preflight import checks
 from deploy.site.way import Clock
@@ -66,11 +67,13 @@ def home(front: End, tmp_path: Path) -> SiteHome:
         shutil.copy(front.folder / f"site.{kind}", home.keys / f"tls.{kind}")
     shutil.copy(front.authority.crt, home.ca)
     (home.keys / "node").write_bytes(SECRET.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
-    home.joined.write_text(json.dumps({"name": "stroke-net", "signing_key": "ab" * 32, "delta": 1e-5}))
+    where = f"localhost:{front.port}"
+    centre = Joined(coordinator=where, ca="", signing_key="ab" * 32, delta=1e-5, overlap=1, name="stroke-net")
+    home.joined.write_text(centre.model_dump_json())
     (home.path / "policy.toml").write_text('recipes = ["lesions-3d"]\n')
     for number in range(PATIENTS):
         add_lesion_patient(home.path / "cohort", f"sub-{number}", seed=number)
-    change(home, name="a", cohort=Path("cohort"), coordinator=f"localhost:{front.port}")
+    change(home, name="a", cohort=Path("cohort"), coordinator=where)
     return home
 
 
@@ -140,7 +143,7 @@ def test_a_name_that_leads_nowhere(home: SiteHome) -> None:
 
 
 def test_an_address_that_is_none(home: SiteHome) -> None:
-    change(home, coordinator="localhost")
+    change(home, coordinator="")  # of a hospital that has not joined, or that somebody emptied
     assert wrong(home, "DNS", "not host:port", ["TCP", "TLS", "admission", "clock", "node"]) == "correct it"
 
 
@@ -381,7 +384,8 @@ def test_a_ledger_that_is_damaged(home: SiteHome) -> None:
 def test_a_bundle_that_was_approved_and_one_that_was_revoked(home: SiteHome) -> None:
     home.bundles.mkdir()
     lines = [("approved", "aa" * 32), ("approved", "bb" * 32), ("revoked", "aa" * 32), ("refused", "cc" * 32)]
-    decisions = "".join(json.dumps({"verb": verb, "hash": hash_}) + "\n" for verb, hash_ in lines)
+    who = {"time": "2026-01-01T00:00:00Z", "person": "steward", "note": ""}
+    decisions = "".join(json.dumps({"verb": verb, "hash": hash_} | who) + "\n" for verb, hash_ in lines)
     (home.bundles / "decisions.jsonl").write_text(decisions)
     assert findings(home)["bundle"] == Finding(Standing.OK, f"approved: {'bb' * 6}")
 
@@ -389,7 +393,7 @@ def test_a_bundle_that_was_approved_and_one_that_was_revoked(home: SiteHome) -> 
 def test_decisions_that_are_damaged(home: SiteHome) -> None:
     home.bundles.mkdir()
     (home.bundles / "decisions.jsonl").write_text('{"verb": "appr')
-    assert "restore" in wrong(home, "bundle", "decisions.jsonl: damaged", [])
+    assert "restore" in wrong(home, "bundle", "decisions.jsonl:1: damaged", [])
 
 
 @contextmanager
