@@ -105,7 +105,8 @@ class Place:
         for process in self.running:
             process.wait(60)
         self.running.clear()
-        _wait(lambda: not self.pids(""), f"processes are left on {self.machine.name}")
+        # Flower's ServerApp lives on for as long as it hopes to reach its SuperLink again.
+        _wait(lambda: not self.pids(""), f"processes are left on {self.machine.name}", 150.0)
         (self.home / "up.out").unlink(missing_ok=True)
 
     def _command(self, *words: object) -> list[str]:
