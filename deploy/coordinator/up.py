@@ -12,6 +12,7 @@ from deploy import flower
 from deploy.coordinator.authority import ensure_server_certificates
 from deploy.coordinator.home import CoordinatorHome
 from deploy.coordinator.sites import all_sites
+from deploy.orphans import end_orphans
 from deploy.processes import LOOPBACK, Program, Supervisor
 from shared.errors import UsageError
 
@@ -42,6 +43,7 @@ def up(home: CoordinatorHome) -> None:
     set_up(home.logs, "up", megabytes=settings.log_megabytes, files=settings.log_files)
     ensure_server_certificates(home)
     flower.write_connection(home.flower, port=settings.superlink_port, root_certificates=home.ca / "ca.crt")
+    end_orphans(home.flower)
     supervisor = Supervisor(programs(home))
     supervisor.heed_signals()
     metrics.serve(home)

@@ -8,6 +8,7 @@ import time
 import click
 
 from deploy import flower
+from deploy.orphans import end_orphans
 from deploy.processes import Program, Supervisor
 from deploy.site.home import SiteHome
 from shared.errors import WillisError
@@ -40,6 +41,7 @@ def up(home: SiteHome) -> None:
         files=settings.log_files,
         context={"site": settings.name},
     )
+    end_orphans(home.flower)
     supervisor = Supervisor(programs(home))
     supervisor.heed_signals()
     metrics.serve(home)

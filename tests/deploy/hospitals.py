@@ -59,10 +59,11 @@ class Place:
         assert status is None or done.returncode == status, f"{words}: {done.returncode}\n{said}"
         return said
 
-    def up(self, *, seconds: float = 60.0) -> None:
-        """Start `up` and wait until all its programs are there."""
+    def up(self, *, by: Sequence[str] = (), seconds: float = 60.0) -> None:
+        """Start `up`, by another command if one is given, and wait until all its programs are there."""
         log = (self.home / "up.out").open("ab")
-        process = subprocess.Popen(self._command("up"), env=_environment(), stdout=log, stderr=log)
+        command = self.machine.inside([*by, *self.words("up")])
+        process = subprocess.Popen(command, env=_environment(), stdout=log, stderr=log)
         self.running.append(process)
         end = time.monotonic() + seconds
         while not self.is_up():
@@ -105,12 +106,17 @@ class Place:
         for process in self.running:
             process.wait(60)
         self.running.clear()
-        # Flower's ServerApp lives on for as long as it hopes to reach its SuperLink again.
-        _wait(lambda: not self.pids(""), f"processes are left on {self.machine.name}", 150.0)
+        # A killed one leaves Flower's apps, which the next `up` ends.
+        own = f" --home {self.home} up"
+        _wait(lambda: not self.pids(own) and not self.pids("flower-"), f"{self.machine.name} goes on", 60.0)
         (self.home / "up.out").unlink(missing_ok=True)
 
     def _command(self, *words: object) -> list[str]:
-        return self.machine.inside([*WILLIS, self.side, "--home", str(self.home), *map(str, words)])
+        return self.machine.inside(self.words(*words))
+
+    def words(self, *words: object) -> list[str]:
+        """Return the command line of this side."""
+        return [*WILLIS, self.side, "--home", str(self.home), *map(str, words)]
 
 
 @dataclass
@@ -159,14 +165,15 @@ def federation(root: Path, cohorts: Path, *, settings: str = "") -> Iterator[Fed
 
 def _found(whole: Federation, cohorts: Path, settings: str) -> None:
     centre = whole.centre
-    said = centre.willis("init", "--name", "test-net", "--host", centre.machine.address)
-    _extend(centre.home / "coordinator.toml", settings)
+    hosts = ("--host", centre.machine.address, "--host", "127.0.0.1")  # the second for a relay at a hospital
+    said = centre.willis("init", "--name", "test-net", *hosts)
+    change_settings(centre.home / "coordinator.toml", settings)
     desk = whole.root / "desk"  # where the files that travel lie
     desk.mkdir()
     for site in whole.sites:
         asked = site.willis("request", "--name", site.name, "--cohort", cohorts / site.name, cwd=desk)
         (site.home / "policy.toml").write_text(POLICY)
-        _extend(site.home / "site.toml", f"noise_seed = {SEED}\nthreads = 1\n")
+        change_settings(site.home / "site.toml", f"noise_seed = {SEED}\nthreads = 1\n")
         centre.willis("approve", f"{site.name}.request", "--fingerprint", fingerprint(asked), cwd=desk)
         site.willis("join", f"{site.name}.answer", "--fingerprint", fingerprint(said), cwd=desk)
         site.willis("approve")
@@ -196,7 +203,7 @@ def fingerprint(said: str) -> str:
     return found[0]
 
 
-def _extend(path: Path, more: str) -> None:
+def change_settings(path: Path, more: str) -> None:
     """Set keys of a settings file anew."""
     keys = {line.split("=")[0].strip() for line in more.splitlines()}
     kept = [line for line in path.read_text().splitlines() if line.split("=")[0].strip(" #") not in keys]

@@ -7,20 +7,38 @@ is in the ledger and the others finish.
 
 import itertools
 import json
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.hospitals import WILLIS, Federation, Place, embedded_twin, federation
+from tests.deploy.hospitals import WILLIS, Federation, Place, change_settings, embedded_twin, federation
 from tests.deploy.namespaces import Machine
 
 pytestmark = pytest.mark.deploy
 RECIPE = ("--recipe", "lesions-3d", "--rounds", "3", "--epsilon", "4", "--count", "2")
 SHORT = ("--pretrain", "none", "--set", "steps=2", "--set", "sampling_rate=0.5")
 SETTINGS = "arrival_seconds = 90.0\nanswer_seconds = 120.0\nround_seconds = 400.0\ngrace_seconds = 45.0\n"
+RELAY = """
+import asyncio
+async def carry(reader, writer):
+    async def later(data):
+        await asyncio.sleep(15)
+        writer.write(data)
+    while data := await reader.read(65536):
+        asyncio.ensure_future(later(data))
+async def meet(reader, writer):
+    far = await asyncio.open_connection("{host}", 8443)
+    await asyncio.gather(carry(reader, far[1]), carry(far[0], writer))
+async def main():
+    await (await asyncio.start_server(meet, "127.0.0.1", 9443)).serve_forever()
+asyncio.run(main())
+"""
 _names = (f"run-{number}" for number in itertools.count(1))
 
 
@@ -57,12 +75,13 @@ def up(whole: Federation) -> Federation:
 class Story:
     """One run of a seed of its own, beside its undisturbed twin in one process."""
 
-    def __init__(self, whole: Federation) -> None:
+    def __init__(self, whole: Federation, *, twin: bool = True) -> None:
         self.whole = whole
         self.name = next(_names)
         self.words = (*RECIPE, *SHORT, "--set", f"records={1 + int(self.name[4:]) % 7}")
         self.folder = whole.centre.home / "runs" / self.name
-        self._twin = embedded_twin(whole, whole.root / "cohorts", whole.root / f"twin-{self.name}", self.words)
+        out = whole.root / f"twin-{self.name}"
+        self._twin = embedded_twin(whole, whole.root / "cohorts", out, self.words) if twin else out
 
     def begin(self) -> subprocess.Popen[bytes]:
         return self.whole.centre.begin("run", self.name, *self.words, "--seed", 1)
@@ -155,7 +174,7 @@ def test_a_hospital_killed_around_training_answers_after_all(up: Federation, mom
 
 
 def test_a_hospital_cut_off_is_left_out_and_charged_for_what_it_began(up: Federation) -> None:
-    story, site = Story(up), up.sites[2]
+    story, site = Story(up, twin=False), up.sites[2]
     following = story.begin()
     story.wait_for("rounds", 1)
     site.machine.unplug()
@@ -168,8 +187,62 @@ def test_a_hospital_cut_off_is_left_out_and_charged_for_what_it_began(up: Federa
     assert {"refuse"} <= {str(e["type"]) for e in story.events("refuse")}
 
 
+@pytest.mark.parametrize("skew", ["+6s", "-400s"])
+def test_a_hospital_whose_clock_is_wrong_is_told_so_and_left_out(up: Federation, skew: str) -> None:
+    story, site = Story(up, twin=False), up.sites[1]
+    site.down()
+    wrong = ["faketime", "-f", skew]
+    site.up(by=wrong)
+    preflight = site.machine.inside([*wrong, *site.words("preflight", "--json")])
+    said = subprocess.run(preflight, capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert "clock" in said.stdout
+    assert story.ended(story.begin()) == 0
+    assert all(site.name not in r["sites"] for r in story.events("round"))  # type: ignore[operator]
+    site.down()
+
+
+def test_a_hospital_thirty_seconds_away_does_not_hold_up_the_others(up: Federation) -> None:
+    story, site = Story(up, twin=False), up.sites[2]
+    site.down()
+    change_settings(site.home / "site.toml", 'coordinator = "127.0.0.1:9443"\n')
+    relay = site.machine.inside([sys.executable, "-c", RELAY.format(host=up.centre.machine.address)])
+    with subprocess.Popen(relay) as far:
+        try:
+            site.up()
+            assert story.ended(story.begin()) == 0
+        finally:
+            far.kill()
+            site.down()
+            change_settings(site.home / "site.toml", f'coordinator = "{up.centre.machine.address}:8443"\n')
+    assert len(story.events("round")) == 3
+
+
+def test_a_centre_whose_disk_fills_up_loses_nothing(up: Federation) -> None:
+    story = Story(up)
+    story.folder.mkdir(parents=True)
+    with small_disk(story.folder, "1m"):
+        assert story.ended(story.begin()) == 1
+        assert "space" in (up.centre.home / "command.out").read_text()
+        subprocess.run(["mount", "-o", "remount,size=200m", str(story.folder)], check=True)
+        story.resume()
+        story.check_same_as_undisturbed()
+
+
+def test_a_hospital_whose_disk_fills_up_is_left_out_and_comes_back(up: Federation) -> None:
+    story, site = Story(up, twin=False), up.sites[0]
+    runs = site.home / ".willis" / "runs"
+    with small_disk(runs, f"{_bytes(runs) // 1024 + 300}k"):
+        assert story.ended(story.begin()) == 0
+        assert all(site.name not in r["sites"] for r in story.events("round"))  # type: ignore[operator]
+        subprocess.run(["mount", "-o", "remount,size=200m", str(runs)], check=True)
+        again = Story(up, twin=False)
+        assert again.ended(again.begin()) == 0
+        assert site.name in again.events("round")[-1]["sites"]  # type: ignore[operator]
+
+
 def test_a_hospital_shut_out_during_a_run_does_not_hold_it_up(up: Federation) -> None:
-    story, site = Story(up), up.sites[0]
+    story, site = Story(up, twin=False), up.sites[0]
     following = story.begin()
     story.wait_for("rounds", 1)
     up.centre.willis("revoke", site.name, "--reason", "tried out")
@@ -184,6 +257,26 @@ def test_a_stranger_finds_one_port_and_nothing_behind_it(up: Federation) -> None
         assert _open_ports(up.centre.machine, site.machine) == set()
     said = _curl(stranger, f"https://{centre.address}:8443/v1/fleet/pull-messages", "--insecure", "-X", "POST")
     assert said != "200"
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """Put a folder on a disk of its own for a while."""
+    kept = folder.with_name(f"{folder.name}.kept")
+    shutil.copytree(folder, kept)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    try:
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        yield
+    finally:
+        shutil.rmtree(kept)
+        shutil.copytree(folder, kept)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+
+
+def _bytes(folder: Path) -> int:
+    return sum(-(-path.stat().st_size // 4096) * 4096 for path in folder.rglob("*") if path.is_file())
 
 
 def _newest_is(site: Place, story: Story) -> bool:

@@ -1,6 +1,8 @@
 """Programs that are kept running: what dies comes back, what is stopped leaves nothing behind."""
 
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.orphans import end_orphans
 from deploy.processes import Program, Supervisor, answers
 from shared.errors import UsageError
 
@@ -107,3 +110,18 @@ def test_one_program_can_be_restarted_alone(tmp_path: Path) -> None:
         supervisor.restart("one")
         assert _until(lambda: mark.read_text() == "xx")
     assert other.read_text() == "x"
+
+
+def test_what_an_earlier_up_left_is_ended_and_nothing_else(tmp_path: Path) -> None:
+    def start(home: Path) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "FLWR_HOME": str(home)}
+        return subprocess.Popen([sys.executable, "-c", "import time;time.sleep(60)"], env=environment)
+
+    mine, other = start(tmp_path / "flower"), start(tmp_path / "flower-of-another")
+    try:
+        assert end_orphans(tmp_path / "flower") == 1
+        assert mine.wait(10) == -signal.SIGKILL
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
