@@ -30,6 +30,17 @@ _CHECKS = 10  # ticks of uvicorn, 0.1 s each, from one look at the files to the 
 logger = logging.getLogger(__name__)
 
 
+def _is_refusal(record: logging.LogRecord) -> bool:
+    """Whether a line of uvicorn's access log is of a request that was refused or failed.
+
+    Hospitals ask every few seconds whether there is work: that is no news.
+    """
+    return not (isinstance(record.args, tuple) and isinstance(record.args[-1], int) and record.args[-1] < 400)
+
+
+logging.getLogger("uvicorn.access").addFilter(_is_refusal)
+
+
 class _Connection(H11Protocol):
     """One connection: knows its peer's certificate, and ends when a request's headers do not end in time."""
 
