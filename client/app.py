@@ -19,6 +19,7 @@ from flwr.clientapp import ClientApp
 from torch import nn
 
 from client.cohort import Cohort, find_cohort
+from client.policy import check_scope
 from client.site import Site
 from client.witness import Witness
 from shared.errors import CohortError, ProtocolError, RequestRefused, WillisError
@@ -121,7 +122,8 @@ def _enrol(seat: Seat, message: Message) -> Answer:
     request = unpack(message.content, EnrolRequest)
     recipe = load(request.recipe, request.variant, request.preset)
     site = seat.site
-    return EventReply(signed=site.enrol(site.cohort(recipe.roles))), {}
+    check_scope(site.policy, request.recipe, request.preset)
+    return EventReply.enrolling(site.identity, site.enrol(site.cohort(recipe.roles)), request.nonce), {}
 
 
 def _reserve(seat: Seat, message: Message) -> Answer:

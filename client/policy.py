@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors import PolicyRefusal
 from shared.ledger.budget import filter_of, over_cap, patient_level
-from shared.ledger.events import Cap, Past, Run
+from shared.ledger.events import QUERY_PREFIX, Cap, Past, Run
 from shared.lines import place_of
 from shared.privacy.accounting import PrivacyCost
 from shared.privacy.events import NoiseSource, SampledGaussian, Unit
@@ -138,13 +138,33 @@ def decide(policy: Policy, run: Run, patients: int, past: Sequence[Past], code: 
         )
 
 
+def check_scope(policy: Policy, recipe: str, preset: str) -> None:
+    """Allow what is asked for by name, before anything is said of the patients it would need.
+
+    How many patients have the files of a recipe is known for each recipe apart: a policy that leaves a recipe out
+    keeps that number, too.
+
+    Raises:
+        PolicyRefusal: the recipe, query or preset is not among those allowed.
+    """
+    if why := _scope_objection(policy, recipe, preset):
+        raise PolicyRefusal(why)
+
+
+def _scope_objection(policy: Policy, recipe: str, preset: str) -> str:
+    is_query = recipe.startswith(QUERY_PREFIX)
+    allowed = policy.queries if is_query else policy.recipes
+    kind = "query" if is_query else "recipe"
+    if allowed and recipe not in allowed:
+        return f"the {kind} {recipe} is not among those allowed: {', '.join(allowed)}"
+    if policy.presets and preset not in policy.presets:
+        return f"the preset {preset} is not among those allowed: {', '.join(policy.presets)}"
+    return ""
+
+
 def _plan_objection(policy: Policy, run: Run, patients: int) -> str:
-    allowed = policy.queries if run.is_query else policy.recipes
-    kind = "query" if run.is_query else "recipe"
-    if allowed and run.recipe not in allowed:
-        return f"the {kind} {run.recipe} is not among those allowed: {', '.join(allowed)}"
-    if policy.presets and run.preset not in policy.presets:
-        return f"the preset {run.preset} is not among those allowed: {', '.join(policy.presets)}"
+    if why := _scope_objection(policy, run.recipe, run.preset):
+        return why
     if patients < policy.min_patients:
         return (
             f"the cohort has {patients} patients and the site's minimum is {policy.min_patients}; "

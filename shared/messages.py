@@ -23,7 +23,7 @@ from shared.ledger.log import SignedEvent
 
 ENROL, RESERVE, TRAIN, SETTLE = "query.enrol", "query.reserve", "train", "query.settle"
 WITNESS = "query.witness"
-UPDATE_PURPOSE = "update"
+UPDATE_PURPOSE, ENROL_PURPOSE = "update", "enrol"
 _JSON, _ARRAYS = "willis", "arrays"
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -41,6 +41,7 @@ class EnrolRequest(Body):
     recipe: str
     variant: str
     preset: str
+    nonce: str = ""
 
 
 class ReserveRequest(Body):
@@ -83,9 +84,23 @@ class WitnessReply(Body):
 
 
 class EventReply(Body):
-    """A site's signed event: its enrolment, reservation, refusal or settlement."""
+    """A site's signed event: its enrolment, reservation, refusal or settlement.
+
+    An enrolment is the same bytes every time, and stands in the ledger for all to copy; `proof`, a signature of
+    the request's nonce, says that it was made now, by whom it names.
+    """
 
     signed: SignedEvent
+    proof: str = ""
+
+    @classmethod
+    def enrolling(cls, identity: Identity, signed: SignedEvent, nonce: str) -> "EventReply":
+        """Return an enrolment with its proof."""
+        return cls(signed=signed, proof=identity.sign(ENROL_PURPOSE, nonce.encode()))
+
+    def is_fresh(self, public_key: str, nonce: str) -> bool:
+        """Whether the proof is the signature of `nonce` by the owner of `public_key`."""
+        return verify(public_key, ENROL_PURPOSE, nonce.encode(), self.proof)
 
 
 class Update(Body):

@@ -14,7 +14,7 @@ from deploy.coordinator.home import CoordinatorHome
 from deploy.coordinator.sites import all_sites
 from deploy.orphans import end_orphans
 from deploy.processes import LOOPBACK, Program, Supervisor
-from shared.errors import UsageError
+from shared.errors import WillisError
 
 SUPERLINK = "superlink"
 _LOOK_SECONDS = 5.0  # between looks at who is approved
@@ -97,7 +97,10 @@ class Upkeep:
             self._register()
         if now >= self._renewal:
             self._renewal = now + _CERTIFICATE_SECONDS
-            self._renew()
+            try:
+                self._renew()
+            except (WillisError, OSError) as err:  # a full disk, say, ends no run
+                _log.warning("the centre's certificates could not be renewed: %s", err)
 
     def _register(self) -> None:
         try:
@@ -105,7 +108,7 @@ class Upkeep:
             if approved != self._seen:
                 register(self._home)
                 self._seen = approved
-        except UsageError as err:  # the SuperLink may be starting anew; the next look tries again
+        except (WillisError, OSError) as err:  # the SuperLink may be starting anew; the next look tries again
             _log.warning("approvals are not all in force yet: %s", err)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flwr.app import Message
-from flwr.common.constant import ErrorCode, Status
+from flwr.common.constant import ErrorCode, Status, SubStatus
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.supercore.fab import Fab
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
@@ -114,6 +114,7 @@ class Guard:
                 **others,
             )
             if done is None:  # Flower would say nothing, and the centre would wait
+                _end_tasks(state, number)
                 self._reply(state, object_store, ErrorCode.MESSAGE_UNAVAILABLE)
             return number
 
@@ -215,6 +216,12 @@ def _without_disk(what: str) -> Iterator[None]:
         yield
     except (UsageError, OSError) as err:
         _log.error("%s could not be written down: %s", what, err)
+
+
+def _end_tasks(state: NodeState, run: int) -> None:
+    """End what was begun for a message that did not come whole: of a run that is over, Flower lets the app wait."""
+    for task in state.get_tasks(run_ids=[run], statuses=_UNFINISHED):
+        state.finish_task(task.task_id, SubStatus.FAILED, "the message did not come whole")
 
 
 def _messages(state: NodeState) -> list[Message]:

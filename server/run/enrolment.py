@@ -1,5 +1,6 @@
 """Who takes part: sites that say who they are, in events signed with their own keys."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -115,7 +116,8 @@ def identify(
     approved: Mapping[str, str] | None,
 ) -> Arrivals:
     """Ask nodes who they are. A name may stand for one key only: that of `keys`, and the one approved."""
-    request = pack(EnrolRequest(recipe=job.recipe, variant=job.variant, preset=job.preset))
+    nonce = secrets.token_hex(16)
+    request = pack(EnrolRequest(recipe=job.recipe, variant=job.variant, preset=job.preset, nonce=nonce))
     found = Arrivals()
     strangers: dict[str, str] = {}
     requests = {node: request for node in nodes}
@@ -123,10 +125,12 @@ def identify(
         if content == NoAnswer("silent") or not isinstance(content, NoAnswer):
             found.nodes.add(node)
         try:
-            signed = signed_event(content)
-            event = signed.event
+            reply = event_reply(content)
+            signed, event = reply.signed, reply.signed.event
             if not isinstance(event, Enrol) or not signed.is_signed_by(event.public_key):
                 raise ProtocolError("it did not answer with its own signed enrolment")
+            if not reply.is_fresh(event.public_key, nonce):
+                raise ProtocolError("it answered with an enrolment that another made, or at another time")
             if signed.signer != event.site:
                 raise ProtocolError("it signed as another than it enrols")
         except ProtocolError as err:
@@ -159,7 +163,12 @@ def recognise(found: Arrivals, enrolled: Sequence[Enrol]) -> Arrivals:
 
 
 def signed_event(content: RecordDict | NoAnswer) -> SignedEvent:
-    """Return the signed event of an answer.
+    """Return the signed event of an answer (see `event_reply`)."""
+    return event_reply(content).signed
+
+
+def event_reply(content: RecordDict | NoAnswer) -> EventReply:
+    """Return an answer that holds a signed event.
 
     Raises:
         ProtocolError: there is none; the sentence says why.
@@ -167,7 +176,7 @@ def signed_event(content: RecordDict | NoAnswer) -> SignedEvent:
     if isinstance(content, NoAnswer):
         raise ProtocolError(content.sentence)
     try:
-        return unpack(content, EventReply).signed
+        return unpack(content, EventReply)
     except ProtocolError:
         failure = unpack(content, Failure)
         raise ProtocolError(

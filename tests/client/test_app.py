@@ -17,7 +17,7 @@ from shared.imaging import nifti
 from shared.imaging.scan import Role
 from shared.ledger.events import Enrol, Event, Refuse, Reserve, Settle
 from shared.ledger.store import LedgerStore
-from shared.messages import TRAIN, EnrolRequest, Failure, TrainRequest, UpdateReply, unpack_arrays
+from shared.messages import TRAIN, EnrolRequest, EventReply, Failure, TrainRequest, UpdateReply, unpack_arrays
 from shared.privacy.events import NoiseSource
 from shared.recipes.catalogue import load
 from tests.client.conversation import Conversation, body_of, event_of, model_of, run_of
@@ -285,3 +285,16 @@ def test_a_patient_who_withdrew_is_not_trained_on(reserved: Conversation) -> Non
     assert len(records_of(site.folder, RECIPE.name, RECIPE.variant, RECIPE.preset, PLAN.public_seed)) == 4
     shutil.rmtree(sorted(site.folder.glob("sub-*"))[0])
     assert len(client.app._patients(Site(site.folder), RECIPE, PLAN)) == 3
+
+
+def test_how_many_patients_there_are_for_a_recipe_not_allowed_is_kept(folder: Path) -> None:
+    (folder / "policy.toml").write_text('recipes = ["vessels-2d"]\n')
+    refusal(Conversation(folder).enrol(RECIPE), "policy")
+
+
+def test_an_enrolment_repeated_by_another_is_told_from_one_made_now(folder: Path) -> None:
+    site = Conversation(folder)
+    key = Site(folder).identity.public_key
+    body = body_of(site.enrol(RECIPE), EventReply)
+    assert body.is_fresh(key, "")
+    assert not body.is_fresh(key, "the nonce of another enrolment")

@@ -303,19 +303,21 @@ def test_an_app_that_ends_without_a_whole_answer_is_answered_for(
     assert place.last() == (ErrorCode.CLIENT_APP_CRASHED, SENTENCES[ErrorCode.CLIENT_APP_CRASHED])
 
 
+@pytest.mark.parametrize("what", [OSError, RunNotRunningException])
 def test_a_message_that_does_not_arrive_whole_is_answered(
-    place: Place, content: bytes, monkeypatch: pytest.MonkeyPatch
+    place: Place, content: bytes, monkeypatch: pytest.MonkeyPatch, what: type[BaseException]
 ) -> None:
-    """Flower alone says nothing, and the centre waits."""
+    """Flower alone says nothing, and the centre waits; of a run that is over, the app waits for hours, too."""
 
     def lost(*_: object, **__: object) -> None:
-        raise OSError
+        raise what
 
     place.approvals.approve(content, "")
     monkeypatch.setattr(internal, "pull_objects", lost)
     ask(place)
     place.turn()
     assert place.last()[0] == ErrorCode.MESSAGE_UNAVAILABLE
+    assert not place.state.get_tasks(statuses=[Status.PENDING, Status.STARTING, Status.RUNNING])
 
 
 def test_a_request_that_was_cut_off_is_answered_at_the_next_start(place: Place, content: bytes) -> None:

@@ -59,7 +59,8 @@ def test_a_site_answers_only_the_queries_it_allows(published: Path, tmp_path: Pa
         file.write('queries = ["query-volume"]\n')
     asked = ["--of", published, "--cohorts", cohorts, "--epsilon", 2, "--steps", 1, "--seed", 4]
     sentence = willis("query", tmp_path / "answer", *asked).sentence()
-    assert sentence == "west refuses: the query query-dice is not among those allowed: query-volume"
+    assert "west says the site's policy does not allow this" in sentence
+    assert "query-dice is not among those allowed: query-volume" in (cohorts / "west/.willis/site.log").read_text()
     assert not (tmp_path / "answer" / "answer.json").exists()
 
 
