@@ -219,7 +219,7 @@ def _without_disk(what: str) -> Iterator[None]:
 
 
 def _end_tasks(state: NodeState, run: int) -> None:
-    """End what was begun for a message that did not come whole: of a run that is over, Flower lets the app wait."""
+    """End what was begun for a message that did not come whole: Flower lets the app of a run that is over wait."""
     for task in state.get_tasks(run_ids=[run], statuses=_UNFINISHED):
         state.finish_task(task.task_id, SubStatus.FAILED, "the message did not come whole")
 
