@@ -129,7 +129,10 @@ def _enrol(seat: Seat, message: Message) -> Answer:
 def _reserve(seat: Seat, message: Message) -> Answer:
     request = unpack(message.content, ReserveRequest)
     run, site = request.run, seat.site
-    return EventReply(signed=site.reserve(run, site.cohort(_recipe_of(run).roles), resume=request.resume)), {}
+    recipe = _recipe_of(run)
+    if not request.resume:
+        _patients(site, recipe, run)  # what cannot be read is told before anything is set aside
+    return EventReply(signed=site.reserve(run, site.cohort(recipe.roles), resume=request.resume)), {}
 
 
 def _settle(seat: Seat, message: Message) -> Answer:

@@ -23,8 +23,9 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     try:
-        temporary.unlink(missing_ok=True)  # left by a crash, perhaps with another mode
         with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            if not mode & 0o077:
+                os.fchmod(file.fileno(), mode)  # one that a crash left may have been open to others
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

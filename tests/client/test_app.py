@@ -248,9 +248,16 @@ def test_a_log_that_cannot_be_written_does_not_make_the_error_travel(folder: Pat
     site = Conversation(folder)
     Site(folder).log.mkdir(parents=True)
     site.enrol(RECIPE)
-    site.reserve(PLAN)
-    refusal(site.train(PLAN, 1, MODEL), "cohort")
+    refusal(site.reserve(PLAN), "cohort")
     assert_nothing_told(site)
+
+
+def test_images_that_cannot_be_read_are_told_before_budget_is_set_aside(folder: Path) -> None:
+    truncated(folder)
+    site = Conversation(folder)
+    site.enrol(RECIPE)
+    refusal(site.reserve(PLAN), "cohort")
+    assert not any(isinstance(event, Reserve) for event in events(site))
 
 
 def assert_nothing_told(site: Conversation) -> None:
