@@ -224,7 +224,7 @@ DAMAGED: dict[str, tuple[Damage, str, str]] = {  # what was done -> where, remed
     ),
     "policy: unreadable": (
         lambda _, cohorts: write_policy(cohorts / "east", "x = 1\n"),
-        "policy.toml: x",
+        "policy.toml:5: x",
         "known",
     ),
     "site key: gone": (
