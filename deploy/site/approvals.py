@@ -50,6 +50,7 @@ class Approvals:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = folder / "decisions.jsonl"
+        self._shown = folder / "reviewed"
 
     def decisions(self) -> list[Decision]:
         """Return all decisions, oldest first.
@@ -99,6 +100,7 @@ class Approvals:
         with self._alone():
             write_durably(self._bundle(hash_), content)
             self._append("approved", hash_, note)
+            self._forget_review(hash_)
         return hash_
 
     def revoke(self, hash_: str, note: str) -> None:
@@ -106,8 +108,22 @@ class Approvals:
         with self._alone():
             ran = any(d.hash == hash_ and d.verb == "approved" for d in self.decisions())
             self._append("revoked", hash_, note)
+            self._forget_review(hash_)
             if not ran:
                 self._bundle(hash_).unlink(missing_ok=True)
+
+    def note_review(self, hash_: str) -> None:
+        """Write down which bundle a person was shown last."""
+        with self._alone():
+            write_durably(self._shown, hash_.encode())
+
+    def reviewed(self) -> str | None:
+        """Return the bundle a person was shown last, unless it was decided on since."""
+        try:
+            hash_ = self._shown.read_text(encoding="ascii", errors="replace")
+        except FileNotFoundError:
+            return None
+        return hash_ if _HASH.fullmatch(hash_) else None
 
     def refuse(self, hash_: str, note: str) -> None:
         """Write down that a request was refused; the same one is written down once."""
@@ -159,6 +175,10 @@ class Approvals:
         if len(found) != 1:
             raise UsageError(f"{len(found)} bundles known here begin with {start!r}; see `willis site review`")
         return found[0]
+
+    def _forget_review(self, hash_: str) -> None:
+        if self.reviewed() == hash_:
+            self._shown.unlink()
 
     def _standing(self) -> dict[str, str]:
         """Return a person's last word on each bundle."""

@@ -23,7 +23,8 @@ def review(home: SiteHome, bundle: str | None, stat: bool) -> None:
     """Show what changed in an app bundle since the last one that was approved.
 
     Without an argument: the bundle that waits for a decision or, if none does, that of the Willis installed here.
-    A FILE that came by mail is kept, to be approved by its hash.
+    A FILE that came by mail is kept, to be approved by its hash. The last line is the command that approves what
+    was shown.
     """
     approvals = Approvals(home.bundles)
     own = _installed()
@@ -35,6 +36,9 @@ def review(home: SiteHome, bundle: str | None, stat: bool) -> None:
         click.echo("\n".join(lines))
     else:
         click.echo_via_pager(f"{line}\n" for line in lines)
+    hash_ = hashlib.sha256(content).hexdigest()
+    approvals.note_review(hash_)
+    click.echo(f"willis site approve {hash_}")
 
 
 @click.command()
@@ -44,12 +48,13 @@ def review(home: SiteHome, bundle: str | None, stat: bool) -> None:
 def approve(home: SiteHome, start: str | None, note: str) -> None:
     """Let this hospital run an app bundle.
 
-    Without an argument: the one bundle that waits for a decision or, if none does, that of the Willis installed
-    here, so that it is approved before the first run. The first digits of a hash will do.
+    Without an argument: the bundle that the last review showed, whatever the centre has sent since. Where nothing
+    was reviewed and nothing waits for a decision: that of the Willis installed here, so that it is approved before
+    the first run. The first digits of a hash will do.
     """
     approvals = Approvals(home.bundles)
     own = _installed()
-    content = _asked(approvals, start, own)
+    content = _asked(approvals, start, own) if start is not None else _shown(approvals, own)
     read_bundle(content)
     hash_ = approvals.approve(content, note)
     click.echo(f"approved {hash_}, which {_likeness(content, own)}")
@@ -80,6 +85,19 @@ def _asked(approvals: Approvals, named: str | None, own: bytes) -> bytes:
     if len(pending) > 1:
         raise UsageError(f"{len(pending)} bundles wait for a decision, name one: {', '.join(pending)}")
     return approvals.read(pending[0]) if pending else own
+
+
+def _shown(approvals: Approvals, own: bytes) -> bytes:
+    """Return the bundle a person has seen: one may arrive between a review and the approval.
+
+    Raises:
+        UsageError: others wait for a decision, or it is no longer here.
+    """
+    if seen := approvals.reviewed():
+        return _asked(approvals, seen, own)
+    if waiting := approvals.pending():
+        raise UsageError(f"bundle {', '.join(waiting)}: review it first (`willis site review HASH`)")
+    return own
 
 
 def _from_file(approvals: Approvals, path: Path) -> bytes:
