@@ -25,7 +25,7 @@ from flwr.supernode.nodestate import NodeState
 
 from deploy.site.approvals import Approvals
 from deploy.site.leaving import leave
-from deploy.site.replies import InFlight, PushObject, Send, error, send_error
+from deploy.site.replies import RUNTIME, InFlight, PushObject, Send, error, send_error
 from deploy.site.verdict import objection
 from shared.errors import UsageError
 from shared.files import write_durably
@@ -61,7 +61,7 @@ class Guard:
     def connecting(
         self, connect: Callable[..., AbstractContextManager[tuple[Any, ...]]]
     ) -> Callable[..., AbstractContextManager[tuple[Any, ...]]]:
-        """Wrap the connection: no error's text leaves by it, and a request that a crash cut off is answered."""
+        """Wrap the connection: no error's text and no running time leave by it; a request cut off is answered."""
 
         @contextmanager
         def connection(**link: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401  # as Flower's
@@ -186,12 +186,12 @@ class Guard:
         return False
 
     def _redacting(self, send: Send, push_object: PushObject) -> Send:
-        def redacting(reply: Message, tree: ObjectTree, runtime: float) -> tuple[set[str], str]:
+        def redacting(reply: Message, tree: ObjectTree, _runtime: float) -> tuple[set[str], str]:
             if not reply.has_error():
-                return send(reply, tree, runtime)
+                return send(reply, tree, RUNTIME)
             _log.error("run %d: %s", reply.metadata.run_id, reply.error.reason)
             self._unpacked = ""
-            send_error(reply, runtime, send, push_object)
+            send_error(reply, send, push_object)
             return set(), ""
 
         return redacting
@@ -202,7 +202,7 @@ class Guard:
             return
         _log.warning("run %d: the answer to a request was cut off; the centre is told", request.metadata.run_id)
         try:
-            send_error(Message(error(ErrorCode.CLIENT_APP_CRASHED), reply_to=request), 0.0, send, push_object)
+            send_error(Message(error(ErrorCode.CLIENT_APP_CRASHED), reply_to=request), send, push_object)
         except Exception as err:  # the run may be over, or unknown to a centre set up anew: never a reason to end
             _log.info("run %d takes no answer: %s", request.metadata.run_id, type(err).__name__)
         self._in_flight.end()

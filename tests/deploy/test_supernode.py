@@ -59,6 +59,7 @@ class Link:
         self.run, self.fab = run, fab
         self.requests: list[Message] = []
         self.sent: list[Message] = []
+        self.runtimes: list[float] = []
         self.objects: list[bytes] = []
         self.over = False
 
@@ -71,6 +72,7 @@ class Link:
 
     def send(self, reply: Message, tree: Any, runtime: float) -> tuple[set[str], str]:
         self.sent.append(reply)
+        self.runtimes.append(runtime)
         return set(get_all_nested_objects(reply)) | {tree.object_id}, "session"
 
     def get_run(self, number: int) -> Run:
@@ -289,6 +291,18 @@ def test_no_text_of_an_error_leaves_and_all_of_it_stays(
     assert "patient_042" in caplog.text
     assert place.link.sent[-1].metadata.reply_to_message_id == request.metadata.message_id
     assert place.link.sent[-1].metadata.message_id == place.link.sent[-1].object_id
+
+
+def test_no_running_time_leaves(place: Place, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It grows with the number of patients drawn, so it must not depend on them."""
+    monkeypatch.setattr(type(place.state), "get_message_processing_duration", lambda *_, **__: 12.5)
+    place.approvals.approve(content, "")
+    for number, fails in enumerate((False, True)):
+        request = ask(place, number)
+        error = Message(Error(ErrorCode.UNKNOWN, ""), reply_to=request)
+        answer = error if fails else answer_to(request)
+        place.turn(lambda p, answer=answer: p.work(answer))
+    assert place.link.runtimes == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("half", [None, "answer"])
