@@ -85,9 +85,10 @@ class Approvals:
         return [hash_ for hash_, verb in self._standing().items() if verb == "approved"]
 
     def last_approved(self) -> str | None:
-        """Return the bundle approved last, whether or not it was revoked since."""
-        approved = [d.hash for d in self.decisions() if d.verb == "approved"]
-        return approved[-1] if approved else None
+        """Return the bundle approved last of those that may run."""
+        standing = self._standing()
+        decided = [d.hash for d in self.decisions() if d.verb == "approved" and standing[d.hash] == "approved"]
+        return decided[-1] if decided else None
 
     def pending(self) -> list[str]:
         """Return the bundles that were shown and that nobody has decided on."""

@@ -20,7 +20,9 @@ from shared.errors import UsageError
 @click.option("--stat", is_flag=True, help="Only which files changed, and by how many lines.")
 @click.pass_obj
 def review(home: SiteHome, bundle: str | None, stat: bool) -> None:
-    """Show what changed in an app bundle since the last one that was approved.
+    """Show what changed in an app bundle since the last one that was approved and may still run.
+
+    Where none may: what it has that the Willis installed here has not.
 
     Without an argument: the bundle that waits for a decision or, if none does, that of the Willis installed here.
     A FILE that came by mail is kept, to be approved by its hash. The last line is the command that approves what
@@ -115,15 +117,17 @@ def _report(approvals: Approvals, content: bytes, own: bytes, stat: bool) -> Ite
     yield f"It {_likeness(content, own)}."
     yield f"It is {'approved' if approvals.is_approved(hash_) else 'not approved'} here."
     last = approvals.last_approved()
-    if last is None:
-        yield f"Nothing was approved before. Its {len(files)} files:"
+    if last is None and content == own:
+        yield f"No bundle is approved here. Its {len(files)} files:"
         yield from (f"  {path} ({len(files[path])} bytes)" for path in sorted(files))
         return
-    changed = changes(read_bundle(approvals.read(last)).files, files)
+    before = own if last is None else approvals.read(last)
+    other = f"the installed release {release()}" if last is None else f"the bundle approved last, {last}"
+    changed = changes(read_bundle(before).files, files)
     if not changed:
-        yield f"Every file is as in the bundle approved last, {last}."
+        yield f"Every file is as in {other}."
         return
-    yield f"Since the bundle approved last, {last}:"
+    yield f"Since {other}:"
     for change in changed:
         more, less = change.lines
         yield f"  {change.kind:7} {change.path} (+{more} -{less})"

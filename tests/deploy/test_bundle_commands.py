@@ -45,7 +45,7 @@ def test_a_hospital_approves_the_installed_release_before_any_run(home: SiteHome
     shown = call(review, home, "--stat").output
     assert f"bundle {hash_}" in shown
     assert "identical to the installed release" in shown
-    assert "Nothing was approved before" in shown
+    assert "No bundle is approved here" in shown
     assert "client/app.py" in shown
     assert shown.endswith(f"\nwillis site approve {hash_}\n")
     assert "identical to" in call(approve, home, "--note", "read").output
@@ -76,6 +76,24 @@ def test_what_changed_since_the_last_approved_one_is_shown_line_by_line(home: Si
     assert "removed client/witness.py" in shown
     assert "\n+def clip():\n+    return 1\n" in shown
     assert "+def clip" not in call(review, home, "--stat").output
+
+
+def test_a_bundle_that_was_revoked_is_nothing_to_compare_with(home: SiteHome, installed: bytes) -> None:
+    approvals = Approvals(home.bundles)
+    approvals.approve(first := changed(installed, "client/first.py", "a\n"), "")
+    approvals.approve(bad := changed(installed, "client/bad.py", "b\n"), "")
+    approvals.revoke(sha256(bad).hexdigest(), "it leaks")
+    approvals.keep(changed(bad, "client/new.py", "c\n"))
+    shown = call(review, home).output
+    assert f"Since the bundle approved last, {sha256(first).hexdigest()}:" in shown
+    assert "added   client/bad.py (+1 -0)" in shown
+    approvals.revoke(sha256(first).hexdigest(), "so does this")
+    shown = call(review, home).output
+    assert "Since the installed release" in shown
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("  added")] == [
+        "client/bad.py",
+        "client/new.py",
+    ]
 
 
 def test_a_file_sent_by_mail_is_reviewed_and_then_approved(
