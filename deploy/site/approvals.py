@@ -20,6 +20,7 @@ from shared.files import write_durably
 
 MOST_PENDING = 20  # bundles shown and not decided on: a coordinator must not be able to fill the disk
 MOST_REFUSALS = 1000  # lines about refused requests, for the same reason
+MOST_WORDS = 400  # characters of why a request was refused: some are the coordinator's own
 
 _HASH = re.compile(r"^[0-9a-f]{64}$")
 
@@ -128,6 +129,7 @@ class Approvals:
 
     def refuse(self, hash_: str, note: str) -> None:
         """Write down that a request was refused; the same one is written down once."""
+        note = note[:MOST_WORDS]
         with self._alone():
             refused = [d for d in self.decisions() if d.verb == "refused"]
             if len(refused) < MOST_REFUSALS and not any((d.hash, d.note) == (hash_, note) for d in refused):

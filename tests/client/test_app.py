@@ -253,6 +253,23 @@ def test_a_log_that_cannot_be_written_does_not_make_the_error_travel(folder: Pat
     assert_nothing_told(site)
 
 
+def test_the_log_does_not_grow_without_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client.app, "LOG_BYTES", 3000)
+    truncated(folder)
+    site = Conversation(folder)
+    site.enrol(RECIPE)
+    site.reserve(PLAN)
+    log = Site(folder).log
+    sizes = []
+    for _ in range(6):
+        site.train(PLAN, 1, MODEL)
+        sizes.append(log.stat().st_size)
+    one = sizes[0]
+    assert {path.name for path in log.parent.glob("site.log*")} == {"site.log", "site.log.1"}
+    assert max(sizes) < 3000 + one
+    assert log.with_suffix(".log.1").stat().st_size < 3000 + one
+
+
 def assert_nothing_told(site: Conversation) -> None:
     told = b"".join([*site.answers, *site.envelopes])
     for word in (SECRET, "Lovelace", "Babbage", "nii.gz", "Traceback", str(site.folder.parent)):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.site.approvals import MOST_PENDING, MOST_REFUSALS, Approvals
+from deploy.site.approvals import MOST_PENDING, MOST_REFUSALS, MOST_WORDS, Approvals
 from deploy.site.contents import MOST_BYTES
 from shared.errors import UsageError
 
@@ -68,6 +68,12 @@ def test_refusals_are_written_down_once_and_not_without_end(
         approvals.refuse(HASH, note)
     assert [d.note for d in approvals.decisions()] == ["a", "b", "c"]
     assert MOST_REFUSALS >= 100
+
+
+def test_the_words_of_a_refusal_are_cut(approvals: Approvals) -> None:
+    for end in "ab":
+        approvals.refuse(HASH, "x" * 10**6 + end)
+    assert [d.note for d in approvals.decisions()] == ["x" * MOST_WORDS]
 
 
 @pytest.mark.parametrize("line", ['{"verb": "approved"}\n', "\n", "\x00\n", '{"verb": "appr'])
