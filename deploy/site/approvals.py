@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -59,20 +59,23 @@ class Approvals:
         Raises:
             UsageError: naming file and line of what is damaged.
         """
+        return [self._decision(number, line) for number, line in enumerate(self._lines(), start=1)]
+
+    def _lines(self) -> list[bytes]:
+        """Return the lines, without a last one that a crash or a full disk cut off: nobody was told it holds."""
         try:
-            lines = self._file.read_text(encoding="utf-8").splitlines(keepends=True)
+            *lines, last = self._file.read_bytes().split(b"\n")
         except FileNotFoundError:
             return []
-        except UnicodeDecodeError as err:
-            raise UsageError(f"{self._file}: damaged ({err}); restore it from a backup") from err
-        return [self._decision(number, line) for number, line in enumerate(lines, start=1)]
+        with suppress(ValueError):
+            json.loads(last)
+            lines.append(last)  # whole but for its end: an editor may have left that out, and it counts
+        return lines
 
-    def _decision(self, number: int, line: str) -> Decision:
+    def _decision(self, number: int, line: bytes) -> Decision:
         try:
-            if not line.endswith("\n"):
-                raise ValueError("cut off")
             return Decision.model_validate_json(line)
-        except (ValidationError, ValueError) as err:
+        except ValidationError as err:
             raise UsageError(
                 f"{self._file}:{number}: damaged; restore it from a backup, or remove the line"
             ) from err
@@ -198,9 +201,11 @@ class Approvals:
     def _append(self, verb: str, hash_: str, note: str) -> None:
         self.decisions()  # never onto a damaged file
         entry = {"verb": verb, "hash": hash_, "time": datetime.now(UTC).isoformat(timespec="seconds")}
-        line = json.dumps({**entry, "person": getpass.getuser(), "note": note})
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        line = json.dumps({**entry, "person": getpass.getuser(), "note": note}).encode()
+        before = b"\n".join(self._lines())
+        with self._file.open("ab") as file:
+            file.truncate(len(before))  # no half line: it would swallow this one
+            file.write((b"\n" if before else b"") + line + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
