@@ -9,7 +9,7 @@ import click
 
 from deploy.bundle import build_bundle, release
 from deploy.site.approvals import Approvals
-from deploy.site.contents import MOST_BYTES, read_bundle
+from deploy.site.contents import MOST_BYTES, Contents, read_bundle
 from deploy.site.differences import changes
 from deploy.site.home import SiteHome
 from shared.errors import UsageError
@@ -57,7 +57,7 @@ def approve(home: SiteHome, start: str | None, note: str) -> None:
     approvals = Approvals(home.bundles)
     own = _installed()
     content = _asked(approvals, start, own) if start is not None else _shown(approvals, own)
-    read_bundle(content)
+    _read(content)
     hash_ = approvals.approve(content, note)
     click.echo(f"approved {hash_}, which {_likeness(content, own)}")
 
@@ -105,13 +105,13 @@ def _shown(approvals: Approvals, own: bytes) -> bytes:
 def _from_file(approvals: Approvals, path: Path) -> bytes:
     with path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)
-    read_bundle(content)
+    _read(content)
     approvals.keep(content)
     return content
 
 
 def _report(approvals: Approvals, content: bytes, own: bytes, stat: bool) -> Iterator[str]:
-    files = read_bundle(content).files
+    files = _read(content).files
     hash_ = hashlib.sha256(content).hexdigest()
     yield f"bundle {hash_}"
     yield f"It {_likeness(content, own)}."
@@ -123,7 +123,7 @@ def _report(approvals: Approvals, content: bytes, own: bytes, stat: bool) -> Ite
         return
     before = own if last is None else approvals.read(last)
     other = f"the installed release {release()}" if last is None else f"the bundle approved last, {last}"
-    changed = changes(read_bundle(before).files, files)
+    changed = changes(_read(before).files, files)
     if not changed:
         yield f"Every file is as in {other}."
         return
@@ -134,6 +134,14 @@ def _report(approvals: Approvals, content: bytes, own: bytes, stat: bool) -> Ite
     if not stat:
         for change in changed:
             yield from ("", *change.diff)
+
+
+def _read(content: bytes) -> Contents:
+    """Read a bundle; what is wrong with it is said with its hash, for it to be declined by."""
+    try:
+        return read_bundle(content)
+    except UsageError as err:
+        raise UsageError(f"bundle {hashlib.sha256(content).hexdigest()}: {err}") from err
 
 
 def _likeness(content: bytes, own: bytes) -> str:

@@ -24,6 +24,7 @@ from flwr.supercore.run import Run, RunNotRunningException
 from flwr.supernode.nodestate import NodeState
 
 from deploy.site.approvals import Approvals
+from deploy.site.contents import read_bundle
 from deploy.site.leaving import leave
 from deploy.site.replies import RUNTIME, InFlight, PushObject, Send, error, send_error
 from deploy.site.verdict import objection
@@ -158,6 +159,7 @@ class Guard:
         with _without_disk("the refusal"):
             self._approvals.refuse(hashlib.sha256(fab.content).hexdigest(), why)
         with _without_disk("the bundle"):
+            read_bundle(fab.content)  # what nobody could review is not kept for review
             self._approvals.keep(fab.content)
 
     def _start_afresh(self, fab: Fab) -> None:

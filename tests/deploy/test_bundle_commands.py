@@ -7,10 +7,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from deploy.bundle import build_bundle
+from deploy.settings import write_settings
 from deploy.site.approvals import Approvals
 from deploy.site.bundles import approve, review, revoke
 from deploy.site.differences import changes, plain
-from deploy.site.home import SiteHome
+from deploy.site.home import SiteHome, SiteSettings
+from deploy.site.watching import _network
 from shared.errors import UsageError
 
 
@@ -163,9 +165,16 @@ def test_what_was_shown_and_is_no_longer_here_is_not_approved(
 def test_what_could_run_unseen_is_neither_shown_nor_approved(home: SiteHome, installed: bytes) -> None:
     hash_ = Approvals(home.bundles).keep(changed(installed, "torch/__init__.py", ""))
     for command in (review, approve):
-        with pytest.raises(UsageError, match="do not approve it"):
+        with pytest.raises(UsageError, match=f"bundle {hash_}: .* do not approve it"):
             call(command, home, hash_)
     assert not Approvals(home.bundles).is_approved(hash_)
+
+
+def test_status_names_what_waits(home: SiteHome, installed: bytes) -> None:
+    write_settings(home.settings_file, SiteSettings(name="hospital-a", cohort=Path("/data")))
+    assert "to review" not in dict(_network(home))
+    hash_ = Approvals(home.bundles).keep(installed)
+    assert dict(_network(home))["to review"] == hash_[:12]
 
 
 def test_nothing_in_a_difference_steers_the_terminal() -> None:

@@ -233,6 +233,15 @@ def test_a_refusal_is_recorded_when_no_more_bundles_are_kept(
     assert place.approvals.pending() == []
 
 
+def test_a_bundle_that_nobody_could_review_is_recorded_and_not_kept(place: Place) -> None:
+    place.link.fab = Fab(sha256(b"no zip").hexdigest(), b"no zip", {})
+    ask(place)
+    place.turn()
+    assert place.last()[0] == ErrorCode.INVALID_FAB
+    assert [d.hash for d in place.approvals.decisions()] == [sha256(b"no zip").hexdigest()]
+    assert place.approvals.pending() == []
+
+
 def test_other_bytes_under_an_approved_hash_are_refused(place: Place, content: bytes, tmp_path: Path) -> None:
     place.approvals.approve(content, "")
     other = build_fab_from_disk(write_app(tmp_path / "other", CLIENT + "\n"))
