@@ -19,7 +19,11 @@ from flwr.app.metadata import Metadata
 from flwr.cli.build import build_fab_from_disk
 from flwr.common.constant import ErrorCode, Status, SubStatus
 from flwr.supercore.fab import Fab
-from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
+from flwr.supercore.inflatable.inflatable_object import (
+    get_all_nested_objects,
+    get_object_tree,
+    iterate_object_tree,
+)
 from flwr.supercore.object_store import ObjectStoreFactory
 from flwr.supercore.run import Run, RunNotRunningException
 from flwr.supernode import start_client_internal as internal
@@ -73,7 +77,7 @@ class Link:
     def send(self, reply: Message, tree: Any, runtime: float) -> tuple[set[str], str]:
         self.sent.append(reply)
         self.runtimes.append(runtime)
-        return set(get_all_nested_objects(reply)) | {tree.object_id}, "session"
+        return {part.object_id for part in iterate_object_tree(tree)}, "session"
 
     def get_run(self, number: int) -> Run:
         if self.over:
@@ -312,6 +316,43 @@ def test_no_running_time_leaves(place: Place, content: bytes, monkeypatch: pytes
         answer = error if fails else answer_to(request)
         place.turn(lambda p, answer=answer: p.work(answer))
     assert place.link.runtimes == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("lost", ["send", "push_object"])
+def test_an_answer_that_the_centre_did_not_take_is_told_of(
+    place: Place, content: bytes, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Flower alone drops it, and the centre waits; the stored answer is sent again when it is asked for."""
+    place.approvals.approve(content, "")
+    request = ask(place)
+    right, failures = getattr(place.link, lost), [RuntimeError("413")]
+
+    def fail_once(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return right(*arguments)
+
+    monkeypatch.setattr(place.link, lost, fail_once)
+    place.turn(lambda p: p.work(answer_to(request)))
+    assert place.last() == (ErrorCode.CLIENT_APP_CRASHED, SENTENCES[ErrorCode.CLIENT_APP_CRASHED])
+    assert place.link.sent[-1].metadata.reply_to_message_id == request.metadata.message_id
+    assert not (place.folder / "inflight.json").exists()
+
+
+def test_nothing_is_owed_to_a_run_that_ended_during_an_answer(
+    place: Place, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Message] = []
+
+    def over(reply: Message, *_: object) -> None:
+        asked.append(reply)
+        raise RunNotRunningException
+
+    place.approvals.approve(content, "")
+    request = ask(place)
+    monkeypatch.setattr(place.link, "send", over)
+    place.turn(lambda p: p.work(answer_to(request)))
+    assert [reply.has_error() for reply in asked] == [False]
 
 
 @pytest.mark.parametrize("half", [None, "answer"])
