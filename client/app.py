@@ -62,6 +62,7 @@ SENTENCES = {
     "error": "the site met an unexpected error",
 }
 
+LOG_BYTES = 20 * 10**6  # size at which the log is set aside: whoever asks in vain must not fill the disk
 _kept = threading.local()
 Answer = tuple[Body, Arrays]
 
@@ -266,6 +267,8 @@ def _failure(site: Site, err: Exception) -> Failure:
     code = err.code if isinstance(err, WillisError) else "error"
     with suppress(OSError):  # a full disk must not turn into another exception, whose text Flower would send
         site.log.parent.mkdir(parents=True, exist_ok=True)
+        if site.log.exists() and site.log.stat().st_size >= LOG_BYTES:
+            site.log.replace(site.log.with_suffix(".log.1"))
         with site.log.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write("".join(traceback.format_exception(err)) + "\n")
     return Failure(site=site.name, code=code, sentence=SENTENCES.get(code, SENTENCES["error"]))

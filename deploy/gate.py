@@ -83,4 +83,4 @@ async def _soon(receive: Receive) -> Message:
     try:
         return await asyncio.wait_for(receive(), BODY_SECONDS)
     except TimeoutError as err:
-        raise HTTPException(408) from err
+        raise HTTPException(503) from err  # Flower asks again after this one, and drops its message after 408

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from shared.files import write_durably
 
 MOST_PENDING = 20  # bundles shown and not decided on: a coordinator must not be able to fill the disk
 MOST_REFUSALS = 1000  # lines about refused requests, for the same reason
+MOST_WORDS = 400  # characters of why a request was refused: some are the coordinator's own
 
 _HASH = re.compile(r"^[0-9a-f]{64}$")
 
@@ -50,6 +51,7 @@ class Approvals:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = folder / "decisions.jsonl"
+        self._shown = folder / "reviewed"
 
     def decisions(self) -> list[Decision]:
         """Return all decisions, oldest first.
@@ -57,20 +59,23 @@ class Approvals:
         Raises:
             UsageError: naming file and line of what is damaged.
         """
+        return [self._decision(number, line) for number, line in enumerate(self._lines(), start=1)]
+
+    def _lines(self) -> list[bytes]:
+        """Return the lines, without a last one that a crash or a full disk cut off: nobody was told it holds."""
         try:
-            lines = self._file.read_text(encoding="utf-8").splitlines(keepends=True)
+            *lines, last = self._file.read_bytes().split(b"\n")
         except FileNotFoundError:
             return []
-        except UnicodeDecodeError as err:
-            raise UsageError(f"{self._file}: damaged ({err}); restore it from a backup") from err
-        return [self._decision(number, line) for number, line in enumerate(lines, start=1)]
+        with suppress(ValueError):
+            json.loads(last)
+            lines.append(last)  # whole but for its end: an editor may have left that out, and it counts
+        return lines
 
-    def _decision(self, number: int, line: str) -> Decision:
+    def _decision(self, number: int, line: bytes) -> Decision:
         try:
-            if not line.endswith("\n"):
-                raise ValueError("cut off")
             return Decision.model_validate_json(line)
-        except (ValidationError, ValueError) as err:
+        except ValidationError as err:
             raise UsageError(
                 f"{self._file}:{number}: damaged; restore it from a backup, or remove the line"
             ) from err
@@ -84,9 +89,10 @@ class Approvals:
         return [hash_ for hash_, verb in self._standing().items() if verb == "approved"]
 
     def last_approved(self) -> str | None:
-        """Return the bundle approved last, whether or not it was revoked since."""
-        approved = [d.hash for d in self.decisions() if d.verb == "approved"]
-        return approved[-1] if approved else None
+        """Return the bundle approved last of those that may run."""
+        standing = self._standing()
+        decided = [d.hash for d in self.decisions() if d.verb == "approved" and standing[d.hash] == "approved"]
+        return decided[-1] if decided else None
 
     def pending(self) -> list[str]:
         """Return the bundles that were shown and that nobody has decided on."""
@@ -99,6 +105,7 @@ class Approvals:
         with self._alone():
             write_durably(self._bundle(hash_), content)
             self._append("approved", hash_, note)
+            self._forget_review(hash_)
         return hash_
 
     def revoke(self, hash_: str, note: str) -> None:
@@ -106,11 +113,26 @@ class Approvals:
         with self._alone():
             ran = any(d.hash == hash_ and d.verb == "approved" for d in self.decisions())
             self._append("revoked", hash_, note)
+            self._forget_review(hash_)
             if not ran:
                 self._bundle(hash_).unlink(missing_ok=True)
 
+    def note_review(self, hash_: str) -> None:
+        """Write down which bundle a person was shown last."""
+        with self._alone():
+            write_durably(self._shown, hash_.encode())
+
+    def reviewed(self) -> str | None:
+        """Return the bundle a person was shown last, unless it was decided on since."""
+        try:
+            hash_ = self._shown.read_text(encoding="ascii", errors="replace")
+        except FileNotFoundError:
+            return None
+        return hash_ if _HASH.fullmatch(hash_) else None
+
     def refuse(self, hash_: str, note: str) -> None:
         """Write down that a request was refused; the same one is written down once."""
+        note = note[:MOST_WORDS]
         with self._alone():
             refused = [d for d in self.decisions() if d.verb == "refused"]
             if len(refused) < MOST_REFUSALS and not any((d.hash, d.note) == (hash_, note) for d in refused):
@@ -160,6 +182,10 @@ class Approvals:
             raise UsageError(f"{len(found)} bundles known here begin with {start!r}; see `willis site review`")
         return found[0]
 
+    def _forget_review(self, hash_: str) -> None:
+        if self.reviewed() == hash_:
+            self._shown.unlink()
+
     def _standing(self) -> dict[str, str]:
         """Return a person's last word on each bundle."""
         return {d.hash: d.verb for d in self.decisions() if d.verb != "refused"}
@@ -175,9 +201,11 @@ class Approvals:
     def _append(self, verb: str, hash_: str, note: str) -> None:
         self.decisions()  # never onto a damaged file
         entry = {"verb": verb, "hash": hash_, "time": datetime.now(UTC).isoformat(timespec="seconds")}
-        line = json.dumps({**entry, "person": getpass.getuser(), "note": note})
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        line = json.dumps({**entry, "person": getpass.getuser(), "note": note}).encode()
+        before = b"\n".join(self._lines())
+        with self._file.open("ab") as file:
+            file.truncate(len(before))  # no half line: it would swallow this one
+            file.write((b"\n" if before else b"") + line + b"\n")
             file.flush()
             os.fsync(file.fileno())
 

@@ -24,7 +24,8 @@ A hospital, from nothing:
   willis site --home hospital-a request --name hospital-a --cohort /data/tof   # makes keys and a request file
   willis site --home hospital-a join hospital-a.answer                         # what the centre sent back
   willis site --home hospital-a preflight
-  willis site --home hospital-a review && willis site --home hospital-a approve
+  willis site --home hospital-a review                                         # the code that asks to run here
+  willis site --home hospital-a approve                                        # what was shown, and nothing else
   willis site --home hospital-a up
 """
 

@@ -69,7 +69,7 @@ def _check_name(name: str, known: Mapping[str, bytes]) -> None:
     )
     plain = name == "/".join(parts) and ".." not in parts and "\\" not in name and name.isprintable()
     if not usual or not plain or name in known:
-        raise UsageError(f"the bundle holds {name!r}, which no bundle of Willis does; do not approve it")
+        raise UsageError(f"the bundle holds {name!r:.200}, which no bundle of Willis does; do not approve it")
 
 
 def _described(project: Mapping[str, Any]) -> tuple[str, str]:
@@ -81,5 +81,5 @@ def _described(project: Mapping[str, Any]) -> tuple[str, str]:
     except (KeyError, TypeError, ValueError) as err:
         raise UsageError(f"{_PROJECT} of the bundle describes no app of Flower; do not approve it") from err
     if components != {"serverapp": SERVER_APP, "clientapp": CLIENT_APP}:
-        raise UsageError(f"the bundle starts {components}, not {CLIENT_APP}; do not approve it")
+        raise UsageError(f"the bundle starts {components!r:.200}, not {CLIENT_APP}; do not approve it")
     return described

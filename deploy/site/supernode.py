@@ -24,8 +24,9 @@ from flwr.supercore.run import Run, RunNotRunningException
 from flwr.supernode.nodestate import NodeState
 
 from deploy.site.approvals import Approvals
+from deploy.site.contents import read_bundle
 from deploy.site.leaving import leave
-from deploy.site.replies import InFlight, PushObject, Send, error, send_error
+from deploy.site.replies import RUNTIME, InFlight, PushObject, Send, error, send_error
 from deploy.site.verdict import objection
 from shared.errors import UsageError
 from shared.files import write_durably
@@ -48,6 +49,7 @@ class Guard:
         self._apps = flower_home / "apps"
         self._unpacked = ""  # hash of the bundle that Flower may have unpacked since this process started
         self._request: Message | None = None
+        self._missing: set[str] | None = None  # what the centre lacks of the answer; None: it never heard of it
 
     def install(self) -> None:
         """Wrap Flower's private functions."""
@@ -61,7 +63,7 @@ class Guard:
     def connecting(
         self, connect: Callable[..., AbstractContextManager[tuple[Any, ...]]]
     ) -> Callable[..., AbstractContextManager[tuple[Any, ...]]]:
-        """Wrap the connection: no error's text leaves by it, and a request that a crash cut off is answered."""
+        """Wrap the connection: no error's text and no running time leave by it; a request cut off is answered."""
 
         @contextmanager
         def connection(**link: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401  # as Flower's
@@ -70,8 +72,9 @@ class Guard:
                 node, receive, send, *between, push_object, confirm = functions
                 with _without_disk("the node's number"):
                     write_durably(self._node, str(node).encode())
-                self._answer_owed(send, push_object)
-                yield node, receive, self._redacting(send, push_object), *between, push_object, confirm
+                self._answer_owed(self._in_flight.owed(), send, push_object)
+                push_noted = self._noting(push_object)
+                yield node, receive, self._redacting(send, push_object), *between, push_noted, confirm
 
         return connection
 
@@ -123,10 +126,11 @@ class Guard:
     def pushing(self, push: Callable[..., None]) -> Callable[..., None]:
         """Wrap the wait for an answer: it ends when the app has ended, with a whole answer or with an error.
 
-        Flower alone waits for ever for an app that ends without an answer, or in the middle of handing it over.
+        Flower alone waits for ever for an app that ends without an answer, or in the middle of handing it over; an
+        answer that the centre did not take it drops, though to ask again for a stored one costs nothing.
         """
 
-        def guarded(*, state: NodeState, object_store: ObjectStore, **others: object) -> None:
+        def guarded(*, state: NodeState, object_store: ObjectStore, send: Send, push_object: PushObject) -> None:
             assert self._request is not None
             number = self._request.metadata.run_id
             while state.get_tasks(run_ids=[number], statuses=_UNFINISHED):
@@ -134,7 +138,10 @@ class Guard:
             if not self._has_whole_reply(state, object_store):
                 _log.error("run %d: the app ended without an answer", number)
                 self._reply(state, object_store, ErrorCode.CLIENT_APP_CRASHED)
-            push(state=state, object_store=object_store, **others)
+            self._missing = None
+            push(state=state, object_store=object_store, send=send, push_object=push_object)
+            if self._missing is None or self._missing:
+                self._answer_owed(self._request, send, push_object)
             self._end()
 
         return guarded
@@ -159,6 +166,7 @@ class Guard:
         with _without_disk("the refusal"):
             self._approvals.refuse(hashlib.sha256(fab.content).hexdigest(), why)
         with _without_disk("the bundle"):
+            read_bundle(fab.content)  # what nobody could review is not kept for review
             self._approvals.keep(fab.content)
 
     def _start_afresh(self, fab: Fab) -> None:
@@ -187,23 +195,44 @@ class Guard:
         return False
 
     def _redacting(self, send: Send, push_object: PushObject) -> Send:
-        def redacting(reply: Message, tree: ObjectTree, runtime: float) -> tuple[set[str], str]:
+        def redacting(reply: Message, tree: ObjectTree, _runtime: float) -> tuple[set[str], str]:
             if not reply.has_error():
-                return send(reply, tree, runtime)
+                with self._unless_over():
+                    wanted, session = send(reply, tree, RUNTIME)
+                self._missing = set(wanted)
+                return wanted, session
             _log.error("run %d: %s", reply.metadata.run_id, reply.error.reason)
             self._unpacked = ""
-            send_error(reply, runtime, send, push_object)
+            with self._unless_over():
+                send_error(reply, send, push_object)
+            self._missing = set()
             return set(), ""
 
         return redacting
 
-    def _answer_owed(self, send: Send, push_object: PushObject) -> None:
-        request = self._in_flight.owed()
+    def _noting(self, push_object: PushObject) -> PushObject:
+        def noting(run: int, session: str, id_: str, content: bytes) -> None:
+            with self._unless_over():
+                push_object(run, session, id_, content)
+            (self._missing or set()).discard(id_)
+
+        return noting
+
+    @contextmanager
+    def _unless_over(self) -> Iterator[None]:
+        """Owe nothing to a run that is over."""
+        try:
+            yield
+        except RunNotRunningException:
+            self._missing = set()
+            raise
+
+    def _answer_owed(self, request: Message | None, send: Send, push_object: PushObject) -> None:
         if request is None:
             return
         _log.warning("run %d: the answer to a request was cut off; the centre is told", request.metadata.run_id)
         try:
-            send_error(Message(error(ErrorCode.CLIENT_APP_CRASHED), reply_to=request), 0.0, send, push_object)
+            send_error(Message(error(ErrorCode.CLIENT_APP_CRASHED), reply_to=request), send, push_object)
         except Exception as err:  # the run may be over, or unknown to a centre set up anew: never a reason to end
             _log.info("run %d takes no answer: %s", request.metadata.run_id, type(err).__name__)
         self._in_flight.end()

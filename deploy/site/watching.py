@@ -40,8 +40,11 @@ def _network(home: SiteHome) -> Iterator[tuple[str, str]]:
         days, date = days_left(until), f"{until:%Y-%m-%d}"
         expired = f"EXPIRED on {date}; ask the centre to approve a new request"
         yield "certificate", f"valid until {date}, {days:.0f} days" if days > 0 else expired
-    bundles = Approvals(home.bundles).approved()
+    approvals = Approvals(home.bundles)
+    bundles = approvals.approved()
     yield "approved", ", ".join(bundle[:12] for bundle in bundles) or "no bundle; see willis site review"
+    if waiting := approvals.pending():
+        yield "to review", ", ".join(bundle[:12] for bundle in waiting)
     yield "last answer", _last_answer(home)
 
 

@@ -260,6 +260,22 @@ def test_images_that_cannot_be_read_are_told_before_budget_is_set_aside(folder: 
     assert not any(isinstance(event, Reserve) for event in events(site))
 
 
+def test_the_log_does_not_grow_without_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client.app, "LOG_BYTES", 3000)
+    truncated(folder)
+    site = Conversation(folder)
+    site.enrol(RECIPE)
+    log = Site(folder).log
+    sizes = []
+    for _ in range(6):
+        site.reserve(PLAN)
+        sizes.append(log.stat().st_size)
+    one = sizes[0]
+    assert {path.name for path in log.parent.glob("site.log*")} == {"site.log", "site.log.1"}
+    assert max(sizes) < 3000 + one
+    assert log.with_suffix(".log.1").stat().st_size < 3000 + one
+
+
 def assert_nothing_told(site: Conversation) -> None:
     told = b"".join([*site.answers, *site.envelopes])
     for word in (SECRET, "Lovelace", "Babbage", "nii.gz", "Traceback", str(site.folder.parent)):

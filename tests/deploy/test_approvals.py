@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.site.approvals import MOST_PENDING, MOST_REFUSALS, Approvals
+from deploy.site.approvals import MOST_PENDING, MOST_REFUSALS, MOST_WORDS, Approvals
 from deploy.site.contents import MOST_BYTES
 from shared.errors import UsageError
 
@@ -70,7 +70,13 @@ def test_refusals_are_written_down_once_and_not_without_end(
     assert MOST_REFUSALS >= 100
 
 
-@pytest.mark.parametrize("line", ['{"verb": "approved"}\n', "\n", "\x00\n", '{"verb": "appr'])
+def test_the_words_of_a_refusal_are_cut(approvals: Approvals) -> None:
+    for end in "ab":
+        approvals.refuse(HASH, "x" * 10**6 + end)
+    assert [d.note for d in approvals.decisions()] == ["x" * MOST_WORDS]
+
+
+@pytest.mark.parametrize("line", ['{"verb": "approved"}\n', "\n", "\x00\n", '{"verb": "appr\n', "\n\n{", "7"])
 def test_a_damaged_line_is_named_and_nothing_is_taken_for_approved(
     approvals: Approvals, tmp_path: Path, line: str
 ) -> None:
@@ -81,6 +87,33 @@ def test_a_damaged_line_is_named_and_nothing_is_taken_for_approved(
     for ask in (lambda: approvals.is_approved(HASH), lambda: approvals.approve(TWO, "")):
         with pytest.raises(UsageError, match=r"decisions\.jsonl:2: damaged"):
             ask()
+
+
+@pytest.mark.parametrize("torn", ['{"verb": "revo', "{", "\x00\x00", '{"verb": "revoked", "note": "x}'])
+def test_a_last_line_that_was_cut_off_is_none(approvals: Approvals, tmp_path: Path, torn: str) -> None:
+    """A crash or a full disk in the middle of a line must not silence the site for good."""
+    approvals.approve(ONE, "")
+    file = tmp_path / "bundles" / "decisions.jsonl"
+    with file.open("a") as out:
+        out.write(torn)
+    assert approvals.is_approved(HASH)
+    approvals.approve(TWO, "")
+    assert [d.verb for d in approvals.decisions()] == ["approved", "approved"]
+    assert file.read_bytes().count(b"\n") == 2
+    file.write_text(torn)  # the very first
+    assert approvals.decisions() == []
+    approvals.approve(ONE, "")
+    assert approvals.is_approved(HASH)
+
+
+def test_a_decision_counts_though_its_end_of_line_is_missing(approvals: Approvals, tmp_path: Path) -> None:
+    approvals.approve(ONE, "")
+    approvals.revoke(HASH, "")
+    file = tmp_path / "bundles" / "decisions.jsonl"
+    file.write_bytes(file.read_bytes()[:-1])
+    assert not approvals.is_approved(HASH)
+    approvals.refuse(HASH, "")
+    assert [d.verb for d in approvals.decisions()] == ["approved", "revoked", "refused"]
 
 
 def test_a_bundle_changed_on_disk_is_not_read(approvals: Approvals, tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from deploy.bundle import build_bundle
+from deploy.settings import write_settings
 from deploy.site.approvals import Approvals
 from deploy.site.bundles import approve, review, revoke
 from deploy.site.differences import changes, plain
-from deploy.site.home import SiteHome
+from deploy.site.home import SiteHome, SiteSettings
+from deploy.site.watching import _network
 from shared.errors import UsageError
 
 
@@ -45,8 +47,9 @@ def test_a_hospital_approves_the_installed_release_before_any_run(home: SiteHome
     shown = call(review, home, "--stat").output
     assert f"bundle {hash_}" in shown
     assert "identical to the installed release" in shown
-    assert "Nothing was approved before" in shown
+    assert "No bundle is approved here" in shown
     assert "client/app.py" in shown
+    assert shown.endswith(f"\nwillis site approve {hash_}\n")
     assert "identical to" in call(approve, home, "--note", "read").output
     approvals = Approvals(home.bundles)
     assert approvals.is_approved(hash_)
@@ -77,6 +80,24 @@ def test_what_changed_since_the_last_approved_one_is_shown_line_by_line(home: Si
     assert "+def clip" not in call(review, home, "--stat").output
 
 
+def test_a_bundle_that_was_revoked_is_nothing_to_compare_with(home: SiteHome, installed: bytes) -> None:
+    approvals = Approvals(home.bundles)
+    approvals.approve(first := changed(installed, "client/first.py", "a\n"), "")
+    approvals.approve(bad := changed(installed, "client/bad.py", "b\n"), "")
+    approvals.revoke(sha256(bad).hexdigest(), "it leaks")
+    approvals.keep(changed(bad, "client/new.py", "c\n"))
+    shown = call(review, home).output
+    assert f"Since the bundle approved last, {sha256(first).hexdigest()}:" in shown
+    assert "added   client/bad.py (+1 -0)" in shown
+    approvals.revoke(sha256(first).hexdigest(), "so does this")
+    shown = call(review, home).output
+    assert "Since the installed release" in shown
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("  added")] == [
+        "client/bad.py",
+        "client/new.py",
+    ]
+
+
 def test_a_file_sent_by_mail_is_reviewed_and_then_approved(
     home: SiteHome, installed: bytes, tmp_path: Path
 ) -> None:
@@ -84,7 +105,7 @@ def test_a_file_sent_by_mail_is_reviewed_and_then_approved(
     file = tmp_path / "mailed.fab"
     file.write_bytes(other)
     call(review, home, str(file), "--stat")
-    call(approve, home)  # the one that waits
+    call(approve, home)  # the one that was shown
     assert Approvals(home.bundles).is_approved(sha256(other).hexdigest())
     assert not Approvals(home.bundles).is_approved(sha256(installed).hexdigest())
 
@@ -92,9 +113,10 @@ def test_a_file_sent_by_mail_is_reviewed_and_then_approved(
 def test_a_person_names_one_of_several(home: SiteHome, installed: bytes) -> None:
     approvals = Approvals(home.bundles)
     hashes = [approvals.keep(changed(installed, "client/app.py", text)) for text in ("a\n", "b\n")]
-    for command in (review, approve):
-        with pytest.raises(UsageError, match="2 bundles wait for a decision, name one"):
-            call(command, home)
+    with pytest.raises(UsageError, match="2 bundles wait for a decision, name one"):
+        call(review, home)
+    with pytest.raises(UsageError, match=f"{hashes[0]}, {hashes[1]}: review it first"):
+        call(approve, home)
     call(approve, home, hashes[1][:12])
     assert (approvals.is_approved(hashes[0]), approvals.is_approved(hashes[1])) == (False, True)
     call(revoke, home, hashes[0])
@@ -103,12 +125,56 @@ def test_a_person_names_one_of_several(home: SiteHome, installed: bytes) -> None
     assert not approvals.is_approved(hashes[1])
 
 
+def test_what_arrives_while_the_pager_is_open_is_not_approved(
+    home: SiteHome, installed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approvals = Approvals(home.bundles)
+    other = changed(installed, "client/app.py", "a\n")
+    monkeypatch.setattr("deploy.site.bundles.click.echo_via_pager", lambda _: approvals.keep(other))
+    call(review, home)
+    call(approve, home)
+    assert approvals.approved() == [sha256(installed).hexdigest()]
+    assert approvals.pending() == [sha256(other).hexdigest()]
+
+
+def test_a_review_serves_one_decision(home: SiteHome, installed: bytes) -> None:
+    """What was shown for one decision is not what a later `approve` means."""
+    approvals = Approvals(home.bundles)
+    first, second, third = (changed(installed, "client/app.py", text) for text in ("a\n", "b\n", "c\n"))
+    for content, decide in ((first, (approve,)), (second, (revoke, sha256(second).hexdigest()))):
+        approvals.keep(content)
+        call(review, home, "--stat")
+        call(decide[0], home, *decide[1:])
+    hash_ = approvals.keep(third)
+    with pytest.raises(UsageError, match=f"{hash_}: review it first"):
+        call(approve, home)
+    assert approvals.approved() == [sha256(first).hexdigest()]
+
+
+def test_what_was_shown_and_is_no_longer_here_is_not_approved(
+    home: SiteHome, installed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(review, home, "--stat")
+    later = changed(installed, "client/app.py", "b\n")
+    monkeypatch.setattr("deploy.site.bundles._installed", lambda: later)  # another release since
+    with pytest.raises(UsageError, match="0 bundles known here"):
+        call(approve, home)
+    assert Approvals(home.bundles).approved() == []
+
+
 def test_what_could_run_unseen_is_neither_shown_nor_approved(home: SiteHome, installed: bytes) -> None:
     hash_ = Approvals(home.bundles).keep(changed(installed, "torch/__init__.py", ""))
     for command in (review, approve):
-        with pytest.raises(UsageError, match="do not approve it"):
+        with pytest.raises(UsageError, match=f"bundle {hash_}: .* do not approve it"):
             call(command, home, hash_)
     assert not Approvals(home.bundles).is_approved(hash_)
+
+
+def test_status_names_what_waits(home: SiteHome, installed: bytes) -> None:
+    write_settings(home.settings_file, SiteSettings(name="hospital-a", cohort=Path("/data")))
+    assert "to review" not in dict(_network(home))
+    hash_ = Approvals(home.bundles).keep(installed)
+    assert dict(_network(home))["to review"] == hash_[:12]
 
 
 def test_nothing_in_a_difference_steers_the_terminal() -> None:

@@ -81,6 +81,16 @@ def test_a_bundle_that_starts_anything_else_is_refused(
         read_bundle(packed())
 
 
+def test_the_words_of_a_coordinator_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "a" * 5000
+    with pytest.raises(UsageError, match="which no bundle of Willis does") as named:
+        read_bundle(packed((f"client/{long}.so", "")))
+    monkeypatch.setitem(FILES, "pyproject.toml", PROJECT.replace("client.app:app", long))
+    with pytest.raises(UsageError, match="the bundle starts") as started:
+        read_bundle(packed())
+    assert max(len(str(err.value)) for err in (named, started)) < 400
+
+
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=200, deadline=None)
 @given(st.integers(0, 2**16), st.binary(min_size=1, max_size=8))
 def test_whatever_is_spoilt_is_read_or_refused(at: int, by: bytes) -> None:

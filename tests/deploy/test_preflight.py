@@ -392,7 +392,7 @@ def test_a_bundle_that_was_approved_and_one_that_was_revoked(home: SiteHome) -> 
 
 def test_decisions_that_are_damaged(home: SiteHome) -> None:
     home.bundles.mkdir()
-    (home.bundles / "decisions.jsonl").write_text('{"verb": "appr')
+    (home.bundles / "decisions.jsonl").write_text('{"verb": "appr\n')
     assert "restore" in wrong(home, "bundle", "decisions.jsonl:1: damaged", [])
 
 

@@ -19,7 +19,11 @@ from flwr.app.metadata import Metadata
 from flwr.cli.build import build_fab_from_disk
 from flwr.common.constant import ErrorCode, Status, SubStatus
 from flwr.supercore.fab import Fab
-from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
+from flwr.supercore.inflatable.inflatable_object import (
+    get_all_nested_objects,
+    get_object_tree,
+    iterate_object_tree,
+)
 from flwr.supercore.object_store import ObjectStoreFactory
 from flwr.supercore.run import Run, RunNotRunningException
 from flwr.supernode import start_client_internal as internal
@@ -59,6 +63,7 @@ class Link:
         self.run, self.fab = run, fab
         self.requests: list[Message] = []
         self.sent: list[Message] = []
+        self.runtimes: list[float] = []
         self.objects: list[bytes] = []
         self.over = False
 
@@ -71,7 +76,8 @@ class Link:
 
     def send(self, reply: Message, tree: Any, runtime: float) -> tuple[set[str], str]:
         self.sent.append(reply)
-        return set(get_all_nested_objects(reply)) | {tree.object_id}, "session"
+        self.runtimes.append(runtime)
+        return {part.object_id for part in iterate_object_tree(tree)}, "session"
 
     def get_run(self, number: int) -> Run:
         if self.over:
@@ -231,6 +237,15 @@ def test_a_refusal_is_recorded_when_no_more_bundles_are_kept(
     assert place.approvals.pending() == []
 
 
+def test_a_bundle_that_nobody_could_review_is_recorded_and_not_kept(place: Place) -> None:
+    place.link.fab = Fab(sha256(b"no zip").hexdigest(), b"no zip", {})
+    ask(place)
+    place.turn()
+    assert place.last()[0] == ErrorCode.INVALID_FAB
+    assert [d.hash for d in place.approvals.decisions()] == [sha256(b"no zip").hexdigest()]
+    assert place.approvals.pending() == []
+
+
 def test_other_bytes_under_an_approved_hash_are_refused(place: Place, content: bytes, tmp_path: Path) -> None:
     place.approvals.approve(content, "")
     other = build_fab_from_disk(write_app(tmp_path / "other", CLIENT + "\n"))
@@ -289,6 +304,55 @@ def test_no_text_of_an_error_leaves_and_all_of_it_stays(
     assert "patient_042" in caplog.text
     assert place.link.sent[-1].metadata.reply_to_message_id == request.metadata.message_id
     assert place.link.sent[-1].metadata.message_id == place.link.sent[-1].object_id
+
+
+def test_no_running_time_leaves(place: Place, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It grows with the number of patients drawn, so it must not depend on them."""
+    monkeypatch.setattr(type(place.state), "get_message_processing_duration", lambda *_, **__: 12.5)
+    place.approvals.approve(content, "")
+    for number, fails in enumerate((False, True)):
+        request = ask(place, number)
+        error = Message(Error(ErrorCode.UNKNOWN, ""), reply_to=request)
+        answer = error if fails else answer_to(request)
+        place.turn(lambda p, answer=answer: p.work(answer))
+    assert place.link.runtimes == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("lost", ["send", "push_object"])
+def test_an_answer_that_the_centre_did_not_take_is_told_of(
+    place: Place, content: bytes, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Flower alone drops it, and the centre waits; the stored answer is sent again when it is asked for."""
+    place.approvals.approve(content, "")
+    request = ask(place)
+    right, failures = getattr(place.link, lost), [RuntimeError("413")]
+
+    def fail_once(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return right(*arguments)
+
+    monkeypatch.setattr(place.link, lost, fail_once)
+    place.turn(lambda p: p.work(answer_to(request)))
+    assert place.last() == (ErrorCode.CLIENT_APP_CRASHED, SENTENCES[ErrorCode.CLIENT_APP_CRASHED])
+    assert place.link.sent[-1].metadata.reply_to_message_id == request.metadata.message_id
+    assert not (place.folder / "inflight.json").exists()
+
+
+def test_nothing_is_owed_to_a_run_that_ended_during_an_answer(
+    place: Place, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Message] = []
+
+    def over(reply: Message, *_: object) -> None:
+        asked.append(reply)
+        raise RunNotRunningException
+
+    place.approvals.approve(content, "")
+    request = ask(place)
+    monkeypatch.setattr(place.link, "send", over)
+    place.turn(lambda p: p.work(answer_to(request)))
+    assert [reply.has_error() for reply in asked] == [False]
 
 
 @pytest.mark.parametrize("half", [None, "answer"])
