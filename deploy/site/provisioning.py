@@ -33,7 +33,7 @@ _POLICY_HEAD = (
     "--new-keys",
     is_flag=True,
     help="Make another node key and TLS key, where they were stolen, lost or revoked; the hospital is out until "
-    "they are approved.",
+    "they are approved. The signing key stays.",
 )
 @click.pass_obj
 def request(home: SiteHome, name: str | None, cohort: Path | None, new_keys: bool) -> None:
