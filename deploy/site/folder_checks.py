@@ -11,7 +11,7 @@ import torch
 from client.cohort import Cohort
 from client.policy import Policy
 from deploy.site.approvals import Approvals
-from deploy.site.findings import Check, Finding, ok, problem, warning
+from deploy.site.findings import OF_IMAGES, SEE_SCREEN, Check, Finding, ok, problem, warning
 from deploy.site.home import SiteHome
 from deploy.site.joined import read_joined
 from shared.errors import CohortError
@@ -97,8 +97,7 @@ def judged_cohorts(policy: Policy, patients: dict[str, int], why: dict[str, Coho
         return problem(said, "add patients, or lower min_patients in policy.toml")
     if policy.recipes and why:
         name, error = next(iter(why.items()))
-        said, _, remedy = str(error).partition("; ")
-        return warning(f"{name}: {said}", remedy)
+        return warning(f"{name}: {OF_IMAGES}", SEE_SCREEN, aside=str(error))
     counts = ", ".join(f"{name} {count}" for name, count in patients.items())
     return ok(f"readable, for {', '.join(patients)}", aside=f"patients: {counts}")
 
