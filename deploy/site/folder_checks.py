@@ -11,6 +11,7 @@ import torch
 from client.cohort import Cohort
 from client.policy import Policy
 from deploy.site.approvals import Approvals
+from deploy.site.elsewhere import REMEDY, not_counted, other_ledgers
 from deploy.site.findings import OF_IMAGES, SEE_SCREEN, Check, Finding, ok, problem, warning
 from deploy.site.home import SiteHome
 from deploy.site.joined import read_joined
@@ -32,6 +33,7 @@ def folder_checks(home: SiteHome) -> list[Check]:
         Check("terms", lambda: terms_check(home), ("centre", "policy")),
         Check("cohort", lambda: cohort_check(home), ("policy",)),
         Check("ledger", lambda: ledger_check(home)),
+        Check("elsewhere", lambda: elsewhere_check(home)),
         Check("bundle", lambda: bundle_check(home)),
         Check("disk", lambda: disk_check(home)),
         Check("memory", memory_check),
@@ -115,6 +117,13 @@ def ledger_check(home: SiteHome) -> Finding:
         file.flush()
         os.fsync(file.fileno())
     return ok("whole, and its folder can be written")
+
+
+def elsewhere_check(home: SiteHome) -> Finding:
+    """Warn of spending on the same images that this home does not count."""
+    for ledger in other_ledgers(home, home.cohort):
+        return warning(not_counted(ledger), REMEDY)
+    return ok("no other ledger of these images is known here")
 
 
 def bundle_check(home: SiteHome) -> Finding:

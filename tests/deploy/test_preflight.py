@@ -40,7 +40,7 @@ from tests.deploy.ends import End, builtin_front, free_port, listening, tunnels
 PATIENTS = 5
 SECRET = ec.generate_private_key(ec.SECP384R1())
 _ALL = ["centre", "DNS", "TCP", "our certificate", "TLS", "admission", "clock", "node"]
-_HERE = ["policy", "terms", "cohort", "ledger", "bundle", "disk", "memory", "GPU"]
+_HERE = ["policy", "terms", "cohort", "ledger", "elsewhere", "bundle", "disk", "memory", "GPU"]
 
 
 @pytest.fixture(scope="module")
@@ -375,7 +375,10 @@ def named_in_json(home: SiteHome, word: str) -> bool:
 
 @pytest.mark.parametrize(
     ("name", "standing"),
-    [("sub-3_label-lesion_mask.nii", Standing.PROBLEM), ("sub-3_angio.nii", Standing.WARNING)],  # one too many; one too few
+    [
+        ("sub-3_label-lesion_mask.nii", Standing.PROBLEM),
+        ("sub-3_angio.nii", Standing.WARNING),
+    ],  # one too many; one too few
 )
 def test_what_is_wrong_with_an_image_names_it_on_the_screen_alone(
     home: SiteHome, name: str, standing: Standing
@@ -411,6 +414,17 @@ def test_a_ledger_that_is_damaged(home: SiteHome) -> None:
     (home.path / ".willis").mkdir()
     (home.path / ".willis" / "ledger.sqlite").write_bytes(b"no database")
     assert wrong(home, "ledger", "ledger.sqlite", [])
+
+
+@pytest.mark.parametrize("where", ["hospital/cohort", "second"])  # of a simulation; of another home
+def test_images_whose_spending_is_also_kept_elsewhere(home: SiteHome, where: str) -> None:
+    other = SiteHome(home.path.parent / where)
+    other.ledger_file.parent.mkdir(parents=True)
+    other.ledger_file.touch()
+    if where == "second":
+        write_settings(other.settings_file, SiteSettings(name="b", cohort=home.cohort))
+    found = findings(home)["elsewhere"]
+    assert (found.standing, found.said.partition(":")[0]) == (Standing.WARNING, str(other.ledger_file))
 
 
 def test_a_bundle_that_was_approved_and_one_that_was_revoked(home: SiteHome) -> None:

@@ -14,7 +14,7 @@ from deploy.requests import Request
 from deploy.site.home import SiteHome
 from shared.canonical import digest
 from shared.ledger.events import Reserve
-from tests.commands import willis
+from tests.commands import Outcome, willis
 from tests.deploy.folders import hospital as spent_at
 from tests.deploy.folders import reserve
 from tests.deploy.handshakes import client_context, handshake, server_context
@@ -24,7 +24,6 @@ from tests.deploy.parties import (
     content,
     hospital,
     join,
-    replace_in,
     request_of,
     shown,
 )
@@ -94,6 +93,25 @@ def test_the_first_time_a_hospital_says_who_it_is(words: tuple[str, ...], here: 
     assert not (here / "a").exists()
 
 
+def first_request(home: SiteHome, cohort: Path) -> Outcome:
+    """Set a hospital up, named as its folder."""
+    return willis("site", "--home", home.path, "request", "--name", home.path.name, "--cohort", cohort)
+
+
+def test_images_on_which_something_was_spent_elsewhere_are_refused(here: Path) -> None:
+    old, new = spent_at(here / "old"), SiteHome(here / "new")
+    assert first_request(SiteHome(here / "before"), old.cohort).status == 0  # while nothing was spent
+    reserve(old, Story())
+    said = first_request(new, old.cohort).sentence()
+    assert said.startswith(f"{old.ledger_file}: what was spent on these images there does not count")
+    assert "willis site join --leave" in said
+    assert not new.path.exists()
+    (old.path / ".willis").rename(old.cohort / ".willis")  # as a simulation leaves it
+    assert first_request(new, old.cohort).sentence().startswith(str(old.cohort / ".willis" / "ledger.sqlite"))
+    assert not new.path.exists()
+    assert first_request(SiteHome(old.cohort), old.cohort).status == 0  # its own
+
+
 def test_a_policy_that_was_written_before_stays(here: Path) -> None:
     (here / "hospital-a").mkdir()
     (here / "hospital-a" / "policy.toml").write_text("max_epsilon = 1.0\n")
@@ -151,14 +169,13 @@ def test_another_tls_key_alone_needs_a_call_and_shuts_the_old_one_out(
 
 
 def test_a_hospital_under_a_new_name_and_signing_key_takes_its_spending_along(here: Path) -> None:
-    old = spent_at(here / "old")
+    old, new = spent_at(here / "old"), SiteHome(here / "north-2")
     reserve(old, Story(), begun=1, settle=True)
-    new = hospital(here / "north-2")
-    (new.path / ".willis").mkdir(exist_ok=True)
-    for name in ("salt", "ledger.sqlite", "ledger.jsonl", "runs"):
-        (old.path / ".willis" / name).rename(new.path / ".willis" / name)
-    replace_in(new.settings_file, str(new.path / "images"), str(old.cohort))
-    new = SiteHome(new.path)
+    aside = (old.path / ".willis").rename(here / "aside")
+    first_request(new, old.cohort)
+    (aside / "site.key").unlink()
+    for path in aside.iterdir():
+        path.rename(new.path / ".willis" / path.name)
     reserve(new, Story(run_id=digest(b"another run")))
     (first, second) = (e.event for e in ledger_events(new.ledger_file) if isinstance(e.event, Reserve))
     assert (first.site, second.site) == ("north", "north-2")
