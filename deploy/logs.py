@@ -1,4 +1,4 @@
-"""Logs of our processes: one JSON line a record in a file that is set aside when large, plain lines on stderr."""
+"""Logs of our processes: one JSON line a record in a file that is set aside when large, maybe plain on stderr."""
 
 import json
 import logging
@@ -42,7 +42,13 @@ class JsonLines(logging.Formatter):
 
 
 def set_up(
-    folder: Path, name: str, *, megabytes: int, files: int, context: Mapping[str, object] = NOTHING
+    folder: Path,
+    name: str,
+    *,
+    megabytes: int,
+    files: int,
+    context: Mapping[str, object] = NOTHING,
+    shown: bool = True,
 ) -> None:
     """Send this process's log to `folder`/`name`.jsonl and to stderr; what an earlier call set up is replaced.
 
@@ -52,15 +58,19 @@ def set_up(
         megabytes: (10^6 bytes) at which the file is set aside as `name`.jsonl.1, .2, ...
         files: how many set aside are kept.
         context: fields of every record.
+        shown: whether stderr gets it, too; a service's stderr is the system's journal, which may be forwarded.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = RotatingFileHandler(
         folder / f"{name}.jsonl", maxBytes=megabytes * 10**6, backupCount=files, encoding="utf-8"
     )
     kept.setFormatter(JsonLines(context))
-    shown = logging.StreamHandler()
-    shown.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
-    logging.basicConfig(level=logging.INFO, handlers=[kept, shown], force=True)
+    handlers: list[logging.Handler] = [kept]
+    if shown:
+        plain = logging.StreamHandler()
+        plain.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
+        handlers.append(plain)
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
 
 
 def pump(stream: Iterable[str], logger: logging.Logger) -> None:

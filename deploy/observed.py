@@ -1,4 +1,8 @@
-"""What both ends read of their own disks to show how they stand. Nothing here reads a patient, or writes."""
+"""What both ends read of their own disks to show how they stand. Nothing here reads a patient.
+
+Nothing is changed either, but that opening a ledger makes its lock file, and completes its mirror where a crash
+left it short.
+"""
 
 import shutil
 from datetime import UTC, datetime

@@ -17,7 +17,7 @@ from shared.lines import line_of, place_of
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"  # of a hospital or a federation; a DNS label, and a file's name
 _HOST_PORT = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}"
 ADDRESS = f"^{_HOST_PORT}$"
-PROXY = f"^http://([^@/\\s]+@)?{_HOST_PORT}$"
+PROXY = f"^http://{_HOST_PORT}$"
 _WIDTH = 110  # of comments
 
 

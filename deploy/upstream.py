@@ -78,7 +78,7 @@ class Upstream:
         has_body = "content-length" in headers or "transfer-encoding" in request.headers
         passed = self._client.build_request(
             request.method,
-            self._url + request.url.path,
+            self._url + request.scope["path"],  # not `request.url`, into which Host is read
             headers=headers | {"accept-encoding": "identity", "user-agent": "willis"},
             content=request.stream() if has_body else None,
         )

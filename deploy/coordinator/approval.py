@@ -1,7 +1,7 @@
 """Who is let in: the rules for requests, and the answer to one that keeps them.
 
 A hospital is its name and its signing key, which the ledger binds for good. Its other keys may change, but only
-when a person has compared the fingerprint again or, for the TLS key alone, when the signing key vouches for it.
+when a person has compared the fingerprint again: a signing key that was stolen must not fetch certificates.
 """
 
 from collections.abc import Sequence
@@ -47,8 +47,9 @@ def known_as(request: Request, sites: Sequence[Approved]) -> Approved | None:
 
 
 def needs_fingerprint(request: Request, known: Approved | None) -> bool:
-    """Whether a person has to compare the fingerprint: of all but a hospital that is in, with the same node."""
-    return known is None or known.revoked or known.node_key != request.node_key
+    """Whether a person has to compare the fingerprint: of all but a hospital that is in, with the same keys."""
+    keys = (request.node_key, key_digest(requested_key(request.csr)))
+    return known is None or known.revoked or keys != (known.node_key, known.tls_key)
 
 
 def approve(home: CoordinatorHome, request: Request, now: datetime) -> Answer:
@@ -77,8 +78,7 @@ def renew(home: CoordinatorHome, request: Request, now: datetime) -> Answer:
     """
     with held(home):
         known = known_as(request, all_sites(home))
-        keys = (request.node_key, key_digest(requested_key(request.csr)))
-        if known is None or known.revoked or keys != (known.node_key, known.tls_key):
+        if known is None or needs_fingerprint(request, known):
             raise ProtocolError(
                 f"{request.name}: is not known here by these keys; make a request file anew and have it approved"
             )

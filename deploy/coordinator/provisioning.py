@@ -77,7 +77,7 @@ def approve(home: CoordinatorHome, file: Path, fingerprint: str | None) -> None:
 
     Ring the hospital, at a number you know, and have it read the fingerprint that `willis site request` showed
     there. It is not shown here: what you type has to come from them. A hospital that is in already, and asks for
-    its certificate to be renewed, needs no call.
+    its certificate to be renewed for the same keys, needs no call.
 
     \b
     Example:

@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.errors import WillisError
+from shared.errors import CohortError, WillisError
+
+OF_IMAGES = "the images are not as they must be"  # the error itself may name files, hence patients
+SEE_SCREEN = "mend what `willis site preflight` names on the screen, without --json"
 
 
 class Standing(StrEnum):
@@ -58,21 +61,24 @@ def ok(said: str, *, aside: str = "") -> Finding:
     return Finding(Standing.OK, said, aside=aside)
 
 
-def warning(said: str, remedy: str) -> Finding:
+def warning(said: str, remedy: str, *, aside: str = "") -> Finding:
     """Return that something should be seen to."""
-    return Finding(Standing.WARNING, said, remedy)
+    return Finding(Standing.WARNING, said, remedy, aside)
 
 
-def problem(said: str, remedy: str) -> Finding:
+def problem(said: str, remedy: str, *, aside: str = "") -> Finding:
     """Return that something does not work."""
-    return Finding(Standing.PROBLEM, said, remedy)
+    return Finding(Standing.PROBLEM, said, remedy, aside)
 
 
 def _look(check: Check) -> Finding:
     try:
         return check.look()
+    except CohortError as err:
+        return problem(OF_IMAGES, SEE_SCREEN, aside=str(err))
     except WillisError as err:
         said, _, remedy = str(err).partition("; ")  # as all our errors are put
         return problem(said, remedy)
     except OSError as err:
-        return problem(f"{err.filename}: {err.strerror}", "change its permissions, or free space")
+        said = err.strerror or type(err).__name__
+        return problem(said, "change permissions, or free space", aside=str(err.filename or ""))

@@ -11,7 +11,8 @@ import torch
 from client.cohort import Cohort
 from client.policy import Policy
 from deploy.site.approvals import Approvals
-from deploy.site.findings import Check, Finding, ok, problem, warning
+from deploy.site.elsewhere import REMEDY, not_counted, other_ledgers
+from deploy.site.findings import OF_IMAGES, SEE_SCREEN, Check, Finding, ok, problem, warning
 from deploy.site.home import SiteHome
 from deploy.site.joined import read_joined
 from shared.errors import CohortError
@@ -32,6 +33,7 @@ def folder_checks(home: SiteHome) -> list[Check]:
         Check("terms", lambda: terms_check(home), ("centre", "policy")),
         Check("cohort", lambda: cohort_check(home), ("policy",)),
         Check("ledger", lambda: ledger_check(home)),
+        Check("elsewhere", lambda: elsewhere_check(home)),
         Check("bundle", lambda: bundle_check(home)),
         Check("disk", lambda: disk_check(home)),
         Check("memory", memory_check),
@@ -97,8 +99,7 @@ def judged_cohorts(policy: Policy, patients: dict[str, int], why: dict[str, Coho
         return problem(said, "add patients, or lower min_patients in policy.toml")
     if policy.recipes and why:
         name, error = next(iter(why.items()))
-        said, _, remedy = str(error).partition("; ")
-        return warning(f"{name}: {said}", remedy)
+        return warning(f"{name}: {OF_IMAGES}", SEE_SCREEN, aside=str(error))
     counts = ", ".join(f"{name} {count}" for name, count in patients.items())
     return ok(f"readable, for {', '.join(patients)}", aside=f"patients: {counts}")
 
@@ -116,6 +117,13 @@ def ledger_check(home: SiteHome) -> Finding:
         file.flush()
         os.fsync(file.fileno())
     return ok("whole, and its folder can be written")
+
+
+def elsewhere_check(home: SiteHome) -> Finding:
+    """Warn of spending on the same images that this home does not count."""
+    for ledger in other_ledgers(home, home.cohort):
+        return warning(not_counted(ledger), REMEDY)
+    return ok("no other ledger of these images is known here")
 
 
 def bundle_check(home: SiteHome) -> Finding:

@@ -43,7 +43,8 @@ class SiteSettings(Settings):
     proxy: str = Field(
         default="",
         pattern=f"^$|{PROXY}",
-        description="http://host:port of the hospital's outbound proxy, if it has one (builtin only).",
+        description="http://host:port of the hospital's outbound proxy, if it has one (builtin only). One that "
+        "asks for a user and a password cannot be used: have it let this machine pass without.",
     )
     sidecar_port: int = Field(
         default=8445, ge=1, le=65535, description="Loopback port where the SuperNode meets the sidecar."

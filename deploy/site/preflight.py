@@ -16,7 +16,7 @@ _COLOURS = {Standing.OK: "green", Standing.WARNING: "yellow", Standing.PROBLEM: 
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts; it says nothing of patients.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts; it names no patients or images.")
 @click.pass_context
 def preflight(ctx: click.Context, *, as_json: bool) -> None:
     """Check this hospital's side and the way to the centre; nothing is changed at either end.

@@ -8,6 +8,7 @@ from client.policy import POLICY_FILE, Policy
 from deploy.certificates import certificate_at, present
 from deploy.requests import Answer, check_fingerprint
 from deploy.settings import settings_from, write_settings
+from deploy.site.elsewhere import REMEDY, not_counted, other_ledgers
 from deploy.site.home import SiteHome, SiteSettings
 from deploy.site.joined import check_answer, install, known_centre
 from deploy.site.keys import forget_keys, make_local_certificate, make_request
@@ -33,7 +34,7 @@ _POLICY_HEAD = (
     "--new-keys",
     is_flag=True,
     help="Make another node key and TLS key, where they were stolen, lost or revoked; the hospital is out until "
-    "they are approved.",
+    "they are approved. The signing key stays.",
 )
 @click.pass_obj
 def request(home: SiteHome, name: str | None, cohort: Path | None, new_keys: bool) -> None:
@@ -121,6 +122,8 @@ def _settle_in(home: SiteHome, name: str | None, cohort: Path | None) -> None:
     if name is None or cohort is None:
         raise UsageError(f"{home.settings_file}: missing; the first time, name the hospital and its --cohort")
     settings = settings_from(SiteSettings, {"name": name, "cohort": cohort})
+    for ledger in other_ledgers(home, cohort):
+        raise UsageError(f"{not_counted(ledger)}; {REMEDY}")
     policy = home.path / POLICY_FILE
     if not policy.exists():
         write_settings(policy, Policy(), _POLICY_HEAD)

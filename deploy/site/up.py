@@ -24,29 +24,40 @@ def up(home: SiteHome) -> None:
 
     Opens no port to the outside: the sidecar connects out to the centre, everything else is on loopback. Only app
     bundles that were approved here run (see `willis site review`), within policy.toml. Logs are in HOME/logs, and
-    never leave.
+    never leave; they are shown as well where this is run at a terminal.
     """
     from deploy.logs import set_up
-    from deploy.site import metrics
-    from deploy.site.joined import read_joined
 
     settings = home.settings
-    read_joined(home)
-    home.policy  # noqa: B018  # what is wrong with it is told before anything starts
-    home.site.check_state()
+    click.echo(f"logs      of {settings.name} are in {home.logs}")
     set_up(
         home.logs,
         "up",
         megabytes=settings.log_megabytes,
         files=settings.log_files,
         context={"site": settings.name},
+        shown=sys.stderr.isatty(),
     )
+    try:
+        _run(home)
+    except WillisError as err:
+        _log.error("%s", err)  # a service's stderr is kept nowhere
+        raise
+
+
+def _run(home: SiteHome) -> None:
+    from deploy.site import metrics
+    from deploy.site.joined import read_joined
+
+    read_joined(home)
+    home.policy  # noqa: B018  # what is wrong with it is told before anything starts
+    home.site.check_state()
     end_orphans(home.flower)
     supervisor = Supervisor(programs(home))
     supervisor.heed_signals()
     metrics.serve(home)
     supervisor.start()
-    _log.info("%s connects to %s", settings.name, settings.coordinator)
+    _log.info("%s connects to %s", home.settings.name, home.settings.coordinator)
     supervisor.watch(Renewal(home).tick)
 
 

@@ -37,6 +37,12 @@ class Place:
     home: Path
     side: str  # coordinator or site
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    logged: int = 0  # bytes in the log of `up` before it was started last
+
+    @property
+    def log(self) -> Path:
+        """Where `up` logs."""
+        return self.home / "logs" / "up.jsonl"
 
     @property
     def name(self) -> str:
@@ -61,21 +67,26 @@ class Place:
 
     def up(self, *, by: Sequence[str] = (), seconds: float = 60.0) -> None:
         """Start `up`, by another command if one is given, and wait until all its programs are there."""
+        self.logged = self.log.stat().st_size if self.log.exists() else 0
         log = (self.home / "up.out").open("ab")
         command = self.machine.inside([*by, *self.words("up")])
         process = subprocess.Popen(command, env=_environment(), stdout=log, stderr=log)
         self.running.append(process)
         end = time.monotonic() + seconds
         while not self.is_up():
-            assert process.poll() is None, (self.home / "up.out").read_text()
-            assert time.monotonic() < end, (self.home / "up.out").read_text()
+            assert process.poll() is None, (self.home / "up.out").read_text() + self._said()
+            assert time.monotonic() < end, (self.home / "up.out").read_text() + self._said()
             time.sleep(0.2)
 
     def is_up(self) -> bool:
         """Whether the last program has come up, as the log says."""
-        said = (self.home / "up.out").read_text() if (self.home / "up.out").exists() else ""
+        said = self._said()
         last = said[said.rfind("willis.up") :]
         return "reach this centre" in last or "connects to" in last
+
+    def _said(self) -> str:
+        """Return what `up` has logged since it was started."""
+        return self.log.read_bytes()[self.logged :].decode() if self.log.exists() else ""
 
     def begin(self, *words: object) -> subprocess.Popen[bytes]:
         """Start a command and do not wait for it."""

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.datastructures import URL
+from starlette.requests import Request
 
-from tests.deploy.ends import End, builtin_front, nginx_front
+from tests.deploy.ends import PULL, End, builtin_front, nginx_front
 from tests.deploy.proxy_suite import PATIENCE, FrontSuite, needs_nginx
 
 
@@ -19,6 +21,15 @@ class TestBuiltIn(FrontSuite):
             patch.setattr("deploy.gate.BODY_SECONDS", PATIENCE)
             with builtin_front(tmp_path_factory.mktemp("front")) as end:
                 yield end
+
+    def test_passes_the_path_that_was_let_in_whatever_the_url_reads(
+        self, front: End, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        forged = URL("https://a/v1/control/start-run")  # as Starlette before 1.3.1 reads a forged Host
+        monkeypatch.setattr(Request, "url", property(lambda _: forged))
+        with front.client() as client:
+            assert client.post(PULL, content=b"").status_code == 200
+        assert front.behind.reached == [("POST", PULL)]
 
 
 @needs_nginx

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from deploy.logs import JsonLines, pump, set_up
+from deploy.processes import Supervisor
+from shared.errors import UsageError
+from tests.commands import willis
+from tests.deploy.parties import centre, hospital, join
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +90,24 @@ def test_a_second_set_up_replaces_the_first(tmp_path: Path) -> None:
     logging.getLogger("willis").info("once")
     assert not (tmp_path / "first" / "up.jsonl").read_text()
     assert len(_written(tmp_path / "second")) == 1
+
+
+def test_a_hospitals_log_goes_to_no_journal(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = join(centre(here / "centre"), hospital(here / "hospital-a"))
+
+    def begin(_: Supervisor) -> None:
+        logging.getLogger("willis.supernode").error("/data/sub-3/anat/sub-3_angio.nii.gz is spoilt")
+        raise UsageError("supernode did not come up; its last lines above say why")
+
+    monkeypatch.setattr(Supervisor, "start", begin)
+    monkeypatch.setattr(Supervisor, "heed_signals", lambda _: None)
+    monkeypatch.setattr("deploy.site.metrics.serve", lambda _: None)
+    done = willis("site", "--home", site.path, "up")
+    assert done.sentence().startswith("supernode did not come up")
+    assert done.said == [f"logs      of hospital-a are in {site.logs}"]
+    messages = [str(entry["message"]) for entry in _written(site.logs)]
+    assert "sub-3" in messages[-2]
+    assert messages[-1].startswith("supernode did not come up")
 
 
 FLOWER = """\

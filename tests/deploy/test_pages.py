@@ -17,7 +17,7 @@ GROUPS: dict[str, click.Group] = {"coordinator": coordinator, "site": site}
 
 
 def test_there_is_a_page_for_each_of_those_who_take_part() -> None:
-    assert {page.name for page in PAGES} == {
+    assert {page.name for page in PAGES} >= {
         "README.md",
         "coordinating-centre.md",
         "data-steward.md",
@@ -28,7 +28,7 @@ def test_there_is_a_page_for_each_of_those_who_take_part() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_commands_exist(page: Path) -> None:
     said = re.findall(r"willis (coordinator|site) ([a-z]+)", page.read_text(encoding="utf-8"))
-    assert said or page.name == "README.md"
+    assert said or page.name in ("README.md", "faults.md")
     for end, command in said:
         assert command in GROUPS[end].list_commands(click.Context(GROUPS[end])), f"willis {end} {command}"
 

@@ -40,7 +40,7 @@ from tests.deploy.ends import End, builtin_front, free_port, listening, tunnels
 PATIENTS = 5
 SECRET = ec.generate_private_key(ec.SECP384R1())
 _ALL = ["centre", "DNS", "TCP", "our certificate", "TLS", "admission", "clock", "node"]
-_HERE = ["policy", "terms", "cohort", "ledger", "bundle", "disk", "memory", "GPU"]
+_HERE = ["policy", "terms", "cohort", "ledger", "elsewhere", "bundle", "disk", "memory", "GPU"]
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +96,10 @@ def wrong(home: SiteHome, name: str, said: str, skipped: list[str]) -> str:
     """Assert that one check fails, that those which rest on it are skipped and no other; return the remedy."""
     found = findings(home)
     assert found[name].standing is Standing.PROBLEM, found
-    assert said in found[name].said
+    assert said in found[name].said + found[name].aside
     assert [n for n, f in found.items() if f.standing is Standing.SKIPPED] == skipped
     assert [n for n, f in found.items() if f.standing is Standing.PROBLEM] == [name]
-    return found[name].remedy
+    return found[name].remedy + found[name].aside
 
 
 def test_all_is_well_at_a_hospital_that_has_joined(home: SiteHome) -> None:
@@ -365,6 +365,41 @@ def test_an_image_that_may_not_be_read(home: SiteHome, monkeypatch: pytest.Monke
     access = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: "sub-3" not in str(path) and access(path, mode))
     assert "right to read" in wrong(home, "cohort", "sub-3", [])
+    assert not named_in_json(home, "sub-3")
+
+
+def named_in_json(home: SiteHome, word: str) -> bool:
+    """Whether what a script gets holds `word`."""
+    return word in "".join(willis("site", "--home", home.path, "preflight", "--json").said)
+
+
+@pytest.mark.parametrize(
+    ("name", "standing"),
+    [
+        ("sub-3_label-lesion_mask.nii", Standing.PROBLEM),
+        ("sub-3_angio.nii", Standing.WARNING),
+    ],  # one too many; one too few
+)
+def test_what_is_wrong_with_an_image_names_it_on_the_screen_alone(
+    home: SiteHome, name: str, standing: Standing
+) -> None:
+    (home.path / "policy.toml").write_text('recipes = ["lesions-3d", "vessels-2d"]\n')
+    (home.cohort / "sub-3" / "anat" / name).write_bytes(b"")
+    found = findings(home)["cohort"]
+    assert found.standing is standing
+    assert "sub-3" in found.aside
+    assert not named_in_json(home, "sub-3")
+
+
+def test_a_folder_of_a_patient_that_may_not_be_entered_is_not_named_in_json(
+    home: SiteHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(home.cohort / "sub-3"))
+
+    monkeypatch.setattr("client.site.find_cohort", refuse)
+    assert "sub-3" in findings(home)["cohort"].aside
+    assert not named_in_json(home, "sub-3")
 
 
 def test_a_folder_that_can_only_be_read(home: SiteHome, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,6 +414,17 @@ def test_a_ledger_that_is_damaged(home: SiteHome) -> None:
     (home.path / ".willis").mkdir()
     (home.path / ".willis" / "ledger.sqlite").write_bytes(b"no database")
     assert wrong(home, "ledger", "ledger.sqlite", [])
+
+
+@pytest.mark.parametrize("where", ["hospital/cohort", "second"])  # of a simulation; of another home
+def test_images_whose_spending_is_also_kept_elsewhere(home: SiteHome, where: str) -> None:
+    other = SiteHome(home.path.parent / where)
+    other.ledger_file.parent.mkdir(parents=True)
+    other.ledger_file.touch()
+    if where == "second":
+        write_settings(other.settings_file, SiteSettings(name="b", cohort=home.cohort))
+    found = findings(home)["elsewhere"]
+    assert (found.standing, found.said.partition(":")[0]) == (Standing.WARNING, str(other.ledger_file))
 
 
 def test_a_bundle_that_was_approved_and_one_that_was_revoked(home: SiteHome) -> None:

@@ -9,8 +9,14 @@ from deploy.certificates import certificate_at
 from deploy.coordinator.authority import Authority
 from deploy.coordinator.home import CoordinatorHome
 from deploy.coordinator.sites import all_sites, site_named
+from deploy.observed import ledger_events
 from deploy.requests import Request
-from tests.commands import willis
+from deploy.site.home import SiteHome
+from shared.canonical import digest
+from shared.ledger.events import Reserve
+from tests.commands import Outcome, willis
+from tests.deploy.folders import hospital as spent_at
+from tests.deploy.folders import reserve
 from tests.deploy.handshakes import client_context, handshake, server_context
 from tests.deploy.parties import (
     approve,
@@ -21,6 +27,7 @@ from tests.deploy.parties import (
     request_of,
     shown,
 )
+from tests.server.ledgers import Story
 
 WRONG = "0000 " * 8
 
@@ -86,6 +93,25 @@ def test_the_first_time_a_hospital_says_who_it_is(words: tuple[str, ...], here: 
     assert not (here / "a").exists()
 
 
+def first_request(home: SiteHome, cohort: Path) -> Outcome:
+    """Set a hospital up, named as its folder."""
+    return willis("site", "--home", home.path, "request", "--name", home.path.name, "--cohort", cohort)
+
+
+def test_images_on_which_something_was_spent_elsewhere_are_refused(here: Path) -> None:
+    old, new = spent_at(here / "old"), SiteHome(here / "new")
+    assert first_request(SiteHome(here / "before"), old.cohort).status == 0  # while nothing was spent
+    reserve(old, Story())
+    said = first_request(new, old.cohort).sentence()
+    assert said.startswith(f"{old.ledger_file}: what was spent on these images there does not count")
+    assert "willis site join --leave" in said
+    assert not new.path.exists()
+    (old.path / ".willis").rename(old.cohort / ".willis")  # as a simulation leaves it
+    assert first_request(new, old.cohort).sentence().startswith(str(old.cohort / ".willis" / "ledger.sqlite"))
+    assert not new.path.exists()
+    assert first_request(SiteHome(old.cohort), old.cohort).status == 0  # its own
+
+
 def test_a_policy_that_was_written_before_stays(here: Path) -> None:
     (here / "hospital-a").mkdir()
     (here / "hospital-a" / "policy.toml").write_text("max_epsilon = 1.0\n")
@@ -125,16 +151,35 @@ def test_a_name_or_a_key_belongs_to_one_hospital(here: Path) -> None:
     assert [site.name for site in all_sites(home)] == ["hospital-a"]
 
 
-def test_another_tls_key_alone_is_vouched_for_by_the_signing_key_and_shuts_the_old_one_out(here: Path) -> None:
+def test_another_tls_key_alone_needs_a_call_and_shuts_the_old_one_out(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = centre(here / "centre")
     site = join(home, hospital(here / "hospital-a"))
     old = site_named(home, "hospital-a")
     (site.keys / "tls.key").unlink()
     assert willis("site", "--home", site.path, "request").status == 0
-    assert willis("coordinator", "--home", home.path, "approve", "hospital-a.request").status == 0
-    assert willis("site", "--home", site.path, "join", "hospital-a.answer").status == 0
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: WRONG)
+    refused = willis("coordinator", "--home", home.path, "approve", "hospital-a.request")
+    assert "not the fingerprint" in refused.sentence()  # a stolen signing key alone fetches no certificate
+    assert site_named(home, "hospital-a") == old
+    join(home, site)
     assert Authority(home.ca).revoked == (old.serial,)
     assert site_named(home, "hospital-a").tls_key != old.tls_key
+
+
+def test_a_hospital_under_a_new_name_and_signing_key_takes_its_spending_along(here: Path) -> None:
+    old, new = spent_at(here / "old"), SiteHome(here / "north-2")
+    reserve(old, Story(), begun=1, settle=True)
+    aside = (old.path / ".willis").rename(here / "aside")
+    first_request(new, old.cohort)
+    (aside / "site.key").unlink()
+    for path in aside.iterdir():
+        path.rename(new.path / ".willis" / path.name)
+    reserve(new, Story(run_id=digest(b"another run")))
+    (first, second) = (e.event for e in ledger_events(new.ledger_file) if isinstance(e.event, Reserve))
+    assert (first.site, second.site) == ("north", "north-2")
+    assert [past.run for past in second.past] == [first.run]
 
 
 def test_another_node_key_needs_another_call(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
