@@ -185,7 +185,7 @@ def test_a_policy_that_cannot_be_read_is_a_metric(tmp_path: Path) -> None:
 def test_a_spoilt_decision_or_hospital_is_a_metric(tmp_path: Path) -> None:
     site, home = hospital(tmp_path / "site"), centre(tmp_path / "centre")
     site.bundles.mkdir()
-    (site.bundles / "decisions.jsonl").write_text("spoilt")
+    (site.bundles / "decisions.jsonl").write_text("spoilt\n")
     home.sites.mkdir()
     (home.sites / "north.json").write_text("spoilt")
     assert scrape(SiteCollector(site))[0]("willis_site_ledger_readable") == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-import client.app
+import client.training
 from shared.ledger.events import Run, Settle
 from shared.messages import UpdateReply
 from tests.client.conversation import Conversation, body_of, event_of, model_of, run_of
@@ -79,7 +79,7 @@ def a_silenced_site_does_not_tell_who_was_drawn(subject: Subject) -> None:
         ]
         for folder, drawn in zip(folders[2:], (everyone, nobody), strict=True):
             with subject.monkeypatch.context() as patch:
-                patch.setattr(client.app, "randomness_for", lambda *args, drawn=drawn: Scripted(drawn=drawn))
+                patch.setattr(client.training, "randomness_for", lambda *args, drawn=drawn: Scripted(drawn=drawn))
                 answers.append(everything_sent(folder, subject))
     assert all(other == answers[0] for other in answers)
 

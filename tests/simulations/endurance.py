@@ -22,7 +22,7 @@ from tests.simulations.tiny import ROUNDS, SITES, Federation
 PATIENT = Patience(
     arrival_seconds=0.3, answer_seconds=5.0, round_seconds=5.0, grace_seconds=3.0, pause_seconds=0.01, quorum=2
 )
-HASTY = PATIENT.model_copy(update={"answer_seconds": 0.5, "grace_seconds": 0.5})
+HASTY = PATIENT.model_copy(update={"answer_seconds": 5.0, "grace_seconds": 2.0})  # far above a busy machine's
 EAST, NORTH, WEST = 1, 2, 3
 
 
