@@ -36,6 +36,8 @@ test-faults: .venv/.ready  ## killed, or a bad or full disk, at every system cal
 	$(BIN)/python -m pytest -m faults -s tests/faults
 
 test-deploy: .venv/.ready  ## a real federation: TLS, Flower's processes, network namespaces (as root, with iproute2, curl, nginx, faketime)
+	for tool in ip curl nginx faketime; do \
+	  command -v $$tool >/dev/null || exec apt-get install --yes iproute2 curl nginx-light faketime; done
 	$(BIN)/python -m pytest -m deploy -s tests/deploy
 
 bench: .venv/.ready  ## ratios against plain training, with memory
