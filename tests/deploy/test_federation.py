@@ -220,12 +220,12 @@ def test_a_hospital_thirty_seconds_away_does_not_hold_up_the_others(up: Federati
 
 
 def test_a_centre_whose_disk_fills_up_loses_nothing(up: Federation) -> None:
-    story = Story(up)
-    story.folder.mkdir(parents=True)
-    with small_disk(story.folder, "1m"):
+    story, runs = Story(up), up.centre.home / "runs"
+    runs.mkdir(exist_ok=True)
+    with small_disk(up.centre, runs, spare=1_000_000):
         assert story.ended(story.begin()) == 1
         assert "space" in (up.centre.home / "command.out").read_text()
-        subprocess.run(["mount", "-o", "remount,size=200m", str(story.folder)], check=True)
+        _make_room(runs)
         story.resume()
         story.check_same_as_undisturbed()
 
@@ -233,10 +233,11 @@ def test_a_centre_whose_disk_fills_up_loses_nothing(up: Federation) -> None:
 def test_a_hospital_whose_disk_fills_up_is_left_out_and_comes_back(up: Federation) -> None:
     story, site = Story(up, twin=False), up.sites[0]
     runs = site.home / ".willis" / "runs"
-    with small_disk(runs, f"{_bytes(runs) // 1024 + 300}k"):
+    runs.mkdir(exist_ok=True)
+    with small_disk(site, runs, spare=300_000):
         assert story.ended(story.begin()) == 0
         assert all(site.name not in r["sites"] for r in story.events("round"))  # type: ignore[operator]
-        subprocess.run(["mount", "-o", "remount,size=200m", str(runs)], check=True)
+        _make_room(runs)
         again = Story(up, twin=False)
         assert again.ended(again.begin()) == 0
         assert site.name in again.events("round")[-1]["sites"]  # type: ignore[operator]
@@ -261,23 +262,28 @@ def test_a_stranger_finds_one_port_and_nothing_behind_it(up: Federation) -> None
 
 
 @contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """Put a folder on a disk of its own for a while."""
+def small_disk(place: Place, folder: Path, spare: int) -> Iterator[None]:
+    """Put a folder on a disk of its own for a while, with so many bytes to spare; its side starts anew for it."""
     kept = folder.with_name(f"{folder.name}.kept")
+    place.down()
     shutil.copytree(folder, kept)
+    size = sum(-(-path.stat().st_size // 4096) * 4096 for path in kept.rglob("*") if path.is_file()) + spare
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
     try:
         shutil.copytree(kept, folder, dirs_exist_ok=True)
+        place.up()
         yield
     finally:
+        place.down()
         shutil.rmtree(kept)
         shutil.copytree(folder, kept)
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        subprocess.run(["umount", str(folder)], check=True)
         shutil.copytree(kept, folder, dirs_exist_ok=True)
+        shutil.rmtree(kept)
 
 
-def _bytes(folder: Path) -> int:
-    return sum(-(-path.stat().st_size // 4096) * 4096 for path in folder.rglob("*") if path.is_file())
+def _make_room(folder: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=500m", str(folder)], check=True)
 
 
 def _newest_is(site: Place, story: Story) -> bool:
