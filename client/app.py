@@ -131,6 +131,7 @@ def _reserve(seat: Seat, message: Message) -> Answer:
     request = unpack(message.content, ReserveRequest)
     run, site = request.run, seat.site
     recipe = _recipe_of(run)
+    check_scope(site.policy, run.recipe, run.preset)  # whether its images are there would tell, too
     if not request.resume:
         _patients(site, recipe, run)  # what cannot be read is told before anything is set aside
     return EventReply(signed=site.reserve(run, site.cohort(recipe.roles), resume=request.resume)), {}

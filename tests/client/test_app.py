@@ -313,6 +313,13 @@ def test_a_patient_who_withdrew_is_not_trained_on(reserved: Conversation) -> Non
 def test_how_many_patients_there_are_for_a_recipe_not_allowed_is_kept(folder: Path) -> None:
     (folder / "policy.toml").write_text('recipes = ["vessels-2d"]\n')
     refusal(Conversation(folder).enrol(RECIPE), "policy")
+    refusal(Conversation(folder).reserve(PLAN), "policy")
+
+
+def test_whether_images_of_a_recipe_not_allowed_can_be_read_is_kept(folder: Path) -> None:
+    (folder / "policy.toml").write_text('recipes = ["vessels-2d"]\n')
+    truncated(folder)
+    refusal(Conversation(folder).reserve(PLAN), "policy")
 
 
 def test_an_enrolment_repeated_by_another_is_told_from_one_made_now(folder: Path) -> None:
