@@ -13,27 +13,15 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--count", default=100, show_default=True, type=click.IntRange(min=1), help="Cases to draw.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Other seeds, other cases.")
 @click.option("--source", help="What draws them, where a recipe has several (calibrated: simulator, generator).")
-@click.option("--unsafe-non-private", is_flag=True, help="Draw from a run without noise, to look at only.")
-@click.option(
-    "--publish-anyway", is_flag=True, help="Publish although the public simulator, which is free, is worth more."
-)
-def sample(
-    run: Path,
-    out: Path,
-    count: int,
-    seed: int,
-    source: str | None,
-    unsafe_non_private: bool,
-    publish_anyway: bool,
-) -> None:
-    """Draw COUNT more cases from the finished run RUN into the new folder OUT.
+@click.option("--unsafe-non-private", is_flag=True, help="Say that these may show a real patient's image.")
+def sample(run: Path, out: Path, count: int, seed: int, source: str | None, unsafe_non_private: bool) -> None:
+    """Draw COUNT cases, to look at only, from the finished run RUN that protects no patient, into OUT.
 
-    Sampling reads no patient: it costs no privacy budget, however many cases are drawn.
+    They may not leave, and every name and header says so. `willis dataset publish` draws from a private run.
     """
-    from server.run.sampling import draw_more
+    from server.run.sampling import draw_to_look_at
 
-    unsafe, anyway = unsafe_non_private, publish_anyway
-    draw_more(run, out, count=count, seed=seed, source=source or "", unsafe=unsafe, anyway=anyway)
+    draw_to_look_at(run, out, count=count, seed=seed, source=source or "", unsafe=unsafe_non_private)
     click.echo(f"wrote     {count} cases to {out}")
     click.echo(f"next      look at {out / 'contact-sheet.png'}; willis evaluate {out} --help")
 

@@ -236,10 +236,10 @@ def _say_what_next(out: Path, folder: RunFolder, worse_than_public: str) -> None
         return
     if worse_than_public:
         console.print(f"data set  none: worth less than the free public simulator ({worse_than_public})")
-        console.print(f"next      willis sample {out} SAMPLES --count 50 --publish-anyway   # if it must be")
+        console.print(f"next      willis dataset publish {out} MORE --count 50 --publish-anyway   # if it must be")
         return
     console.print(f"data set  {out / 'dataset'} ({folder.job().cases} cases; see contact-sheet.png, README.md)")
     console.print(f"ledger    {folder.ledger}")
     apart = "" if folder.path == out else f" --dataset {out / 'dataset'}"
     console.print(f"next      willis audit verify {folder.path}{apart}")
-    console.print(f"          willis sample {out} MORE --count 1000   # free: post-processing")
+    console.print(f"          willis dataset publish {out} MORE --count 1000   # free: post-processing")

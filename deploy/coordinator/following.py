@@ -39,7 +39,7 @@ def last_words(run: Standing) -> list[str]:
     status, path = run.status, run.folder.path
     if status.state == "finished":
         ended = [f"finished  {status.rounds} rounds", f"report    {path / 'report' / 'index.html'}"]
-        draw = [f"          willis sample {path} DATASET --count {run.job.cases}"]
+        draw = [f"          willis dataset publish {path} DATASET --count {run.job.cases}"]
     else:
         ended, draw = [f"{status.state:9} {status.code}: {status.sentence}"], []
     return [*ended, f"next      {what_next(run)}", *draw]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from deploy.commands import LazyGroup
+from shared.lazy_group import LazyGroup
 
 _COMMANDS = {
     "request": "deploy.site.provisioning:request",

@@ -1,11 +1,12 @@
 """Draws from finished runs: post-processing of what their mechanisms released."""
 
+from contextlib import closing
 from pathlib import Path
 
 from server.dataset.network import publish_network, write_unsafe_network
 from server.dataset.publication import publish, write_unsafe_samples
 from server.run.coordinator import recipe_of
-from server.run.drawing import drawer_of
+from server.run.drawing import Drawer, drawer_of
 from server.run.folder import RunFolder
 from shared.errors import PublicationRefused, UsageError
 from shared.ledger.events import Run
@@ -21,37 +22,46 @@ def publish_asked(path: Path) -> None:
     """
     drawer = drawer_of(path)
     cases = drawer.draw(drawer.folder.job().cases, derive_seed(drawer.run.public_seed, "dataset"), "")
-    ledger = drawer.folder.home.open_ledger()
-    try:
+    with closing(drawer.folder.home.open_ledger()) as ledger:
         publish(drawer.folder, path / "dataset", cases, store=ledger, origin=drawer.origin)
-    finally:
-        ledger.close()
 
 
-def draw_more(
-    run_dir: Path, out: Path, *, count: int, seed: int, source: str, unsafe: bool, anyway: bool = False
-) -> None:
+def publish_more(run_dir: Path, out: Path, *, count: int, seed: int, source: str, anyway: bool = False) -> None:
     """Publish `count` further cases of a run (or chain of runs) in the new folder `out`.
 
     Raises:
         UsageError: the run is not finished, or has no such source.
-        PublicationRefused: the run protects no patient and `unsafe` was not said by name, or it does and was; or
-            its recipe is worse than the public simulator, and `anyway` was not said.
+        PublicationRefused: the run may not be published; or its recipe is worse than the public simulator, and
+            `anyway` was not said.
     """
+    drawer = _drawer(run_dir, source, unsafe=False)
+    _check_worth(run_dir, drawer.worse_than_public, insisted=anyway)
+    cases = drawer.draw(count, derive_seed(drawer.run.public_seed, "sample", seed), source)
+    with closing(drawer.folder.home.open_ledger()) as ledger:
+        publish(drawer.folder, out, cases, store=ledger, origin=drawer.origin)
+
+
+def draw_to_look_at(run_dir: Path, out: Path, *, count: int, seed: int, source: str, unsafe: bool) -> None:
+    """Write `count` cases of a run that may not be published in the new folder `out`, marked so.
+
+    Raises:
+        UsageError: the run is not finished, or has no such source.
+        PublicationRefused: `unsafe` was not said by name, or the run protects its patients.
+    """
+    drawer = _drawer(run_dir, source, unsafe=unsafe)
+    if not unsafe:
+        raise PublicationRefused(f"{run_dir}: the run protects patients; use `willis dataset publish`")
+    cases = drawer.draw(count, derive_seed(drawer.run.public_seed, "sample", seed), source)
+    with closing(drawer.folder.home.open_ledger()) as ledger:
+        write_unsafe_samples(drawer.folder, out, cases, store=ledger)
+
+
+def _drawer(run_dir: Path, source: str, *, unsafe: bool) -> Drawer:
     drawer = drawer_of(run_dir)
     if source and source not in drawer.sources:
         raise UsageError(f"source {source!r} is unknown; this run has: {', '.join(drawer.sources)}")
     check_said(run_dir, drawer.run, unsafe=unsafe)
-    _check_worth(run_dir, drawer.worse_than_public, insisted=unsafe or anyway)
-    cases = drawer.draw(count, derive_seed(drawer.run.public_seed, "sample", seed), source)
-    ledger = drawer.folder.home.open_ledger()
-    try:
-        if unsafe:
-            write_unsafe_samples(drawer.folder, out, cases, store=ledger)
-        else:
-            publish(drawer.folder, out, cases, store=ledger, origin=drawer.origin)
-    finally:
-        ledger.close()
+    return drawer
 
 
 def hand_over(run_dir: Path, out: Path, *, unsafe: bool, anyway: bool = False) -> None:
@@ -64,11 +74,8 @@ def hand_over(run_dir: Path, out: Path, *, unsafe: bool, anyway: bool = False) -
     folder = RunFolder(run_dir)
     check_said(run_dir, folder.plan(), unsafe=unsafe)
     _check_worth(run_dir, recipe_of(folder.job()).worse_than_public, insisted=unsafe or anyway)
-    ledger = folder.home.open_ledger()
-    try:
+    with closing(folder.home.open_ledger()) as ledger:
         (write_unsafe_network if unsafe else publish_network)(folder, out, store=ledger)
-    finally:
-        ledger.close()
 
 
 def check_said(run_dir: Path, run: Run, *, unsafe: bool) -> None:
@@ -78,7 +85,8 @@ def check_said(run_dir: Path, run: Run, *, unsafe: bool) -> None:
         PublicationRefused: it was not, or it was.
     """
     if unsafe == run.spending.protects_patients:
-        remedy = "drop --unsafe-non-private" if unsafe else "say --unsafe-non-private to draw samples to look at"
+        look = "say --unsafe-non-private to draw samples to look at (with `willis sample`)"
+        remedy = "drop --unsafe-non-private" if unsafe else look
         kind = "protects patients" if unsafe else "does not protect patients and may not be published"
         raise PublicationRefused(f"{run_dir}: the run {kind}; {remedy}")
 

@@ -99,7 +99,7 @@ def find_published(folder: Path) -> Published:
             return Published(place, is_private, claim)
     msg = (
         f"{folder}: no synthetic cases here; give a finished run, a data set, or what "
-        "`willis sample RUN OUT` wrote (with --unsafe-non-private for a run without noise)"
+        "`willis dataset publish RUN OUT` wrote (or `willis sample`, of a run without noise)"
     )
     raise UsageError(msg)
 

@@ -66,7 +66,7 @@ def _published(data_set: Published) -> Population:
     cases = data_set.cases()
     if len(cases) < FEWEST_CASES:
         msg = f"{data_set.folder}: {len(cases)} cases, where image quality needs {FEWEST_CASES}"
-        raise UsageError(f"{msg}; draw more with `willis sample`, or leave image quality out with --quick")
+        raise UsageError(f"{msg}; `willis dataset publish` draws more, --quick leaves image quality out")
     population = Population.of(cases)
     low, high = float(population.images[:, 0].min()), float(population.images[:, 0].max())
     if low < -ROUNDING or high > 1 + ROUNDING:
@@ -103,9 +103,7 @@ def verdict(assessment: Assessment) -> str:
     else:
         words += "no sign of copies, which is no proof that there are none; privacy rests on the mechanism."
     if row.fid_training is None:
-        words += (
-            f" No FID: {row.images} images are too few for this network's features; `willis sample` draws more."
-        )
+        words += f" No FID: {row.images} images are too few for the features; `willis dataset publish` draws more."
     return f"{words} Read every value beside that of {HELD_OUT!r}: it is what unseen real images score."
 
 

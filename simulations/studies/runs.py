@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from server.run.asked import Asked
 from server.run.folder import RunFolder
-from server.run.sampling import draw_more
+from server.run.sampling import draw_to_look_at, publish_more
 from shared.canonical import Json
 from shared.privacy.accounting import PrivacyCost, cost
 from shared.privacy.events import SampledGaussian
@@ -51,7 +51,7 @@ def train(out: Path, cell: Cell) -> Json:
     """Run the federation in `OUT/runs/<cell>`, draw its pairs, and return what it cost.
 
     Raises:
-        WillisError: as `willis simulate` and `willis sample`.
+        WillisError: as `willis simulate` and `willis dataset publish`.
     """
     asked = Training.model_validate(cell.settings)
     folder = out / FOLDER / cell.name
@@ -79,15 +79,11 @@ def train(out: Path, cell: Cell) -> Json:
     trained = time.perf_counter() - begun
     plan = RunFolder(folder / "run").plan()
     if asked.pairs:
-        draw_more(
-            folder / "run",
-            folder / "pairs",
-            count=asked.pairs,
-            seed=asked.seed,
-            source="",
-            unsafe=not plan.spending.protects_patients,
-            anyway=True,  # to find out
-        )
+        how = {"count": asked.pairs, "seed": asked.seed}
+        if plan.spending.protects_patients:
+            publish_more(folder / "run", folder / "pairs", **how, source="", anyway=True)  # to find out
+        else:
+            draw_to_look_at(folder / "run", folder / "pairs", **how, source="", unsafe=True)
     (mechanism,) = plan.spending.mechanisms
     sigma = mechanism.noise_multiplier if isinstance(mechanism, SampledGaussian) else 0.0
     price = cost([plan.spending], plan.delta)

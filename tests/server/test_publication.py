@@ -305,7 +305,7 @@ def test_what_is_worth_less_than_the_free_simulator_is_published_only_by_name(
     monkeypatch.setattr(sampling, "drawer_of", lambda path: drawer)
 
     def draw(**said: bool) -> None:
-        sampling.draw_more(tmp_path, tmp_path / "more", count=3, seed=1, source="", unsafe=False, **said)
+        sampling.publish_more(tmp_path, tmp_path / "more", count=3, seed=1, source="", **said)
 
     with pytest.raises(PublicationRefused, match=r"study so-and-so.*--publish-anyway"):
         draw()

@@ -199,7 +199,7 @@ def test_weights_that_the_ledger_does_not_name_draw_nothing(
     save_checkpoint(folder.checkpoints, Checkpoint(state.round, others))
     sentence = drawn(mine, tmp_path / "out", files[Role.ANATOMY], files[Role.LESION]).sentence()
     assert "newest checkpoint are not those of the run in the ledger" in sentence
-    assert "newest checkpoint" in willis("sample", mine, tmp_path / "more", "--count", 1).sentence()
+    assert "newest checkpoint" in willis("dataset", "publish", mine, tmp_path / "more", "--count", 1).sentence()
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "more").exists()
 

@@ -284,7 +284,7 @@ def test_published_pairs_read_back_as_they_were_drawn(tmp_path: Path) -> None:
 
 
 def test_what_is_no_data_set_is_refused_with_the_way_to_one(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="willis sample RUN OUT"):
+    with pytest.raises(UsageError, match="willis dataset publish RUN OUT"):
         find_published(tmp_path)
 
 

@@ -19,7 +19,7 @@ from tests.commands import willis
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return samples of 64 x 64 patches, as `willis sample` writes them."""
+    """Return samples of 64 x 64 patches, as `willis dataset publish` writes them."""
     folder = tmp_path_factory.mktemp("samples")
     rng = np.random.default_rng(3)
     for number in range(4):

@@ -42,7 +42,7 @@ def test_it_begins_with_the_weights_the_other_ended_with_and_is_not_published(pl
     for name in models:
         assert np.array_equal(begun[name].numpy(), before[name].numpy()), name
     assert not (places / "tuned" / "dataset").exists()
-    refused = willis("sample", places / "tuned", places / "more", "--count", 1)
+    refused = willis("dataset", "publish", places / "tuned", places / "more", "--count", 1)
     assert "it began with another run's weights" in refused.sentence()
 
 
