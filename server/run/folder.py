@@ -148,18 +148,17 @@ class RunFolder:
         except (ValueError, TypeError) as err:
             raise UsageError(f"{self.patience_file}: not a run's patience; restore it, or delete it") from err
 
-    def approved(self) -> Mapping[str, str] | None:
-        """Return the approved sites and their keys; None where no list was given.
+    def approved(self) -> Mapping[str, str]:
+        """Return the approved sites and their keys.
 
         Raises:
-            UsageError: the file is damaged.
+            UsageError: the file is missing or damaged: without it anybody would be let in.
         """
-        if not self.approved_file.exists():
-            return None
         try:
             return _APPROVED.validate_json(self.approved_file.read_bytes())
-        except ValueError as err:
-            raise UsageError(f"{self.approved_file}: damaged; restore it, it names the sites approved") from err
+        except (FileNotFoundError, ValueError) as err:
+            state = "missing" if isinstance(err, FileNotFoundError) else "damaged"
+            raise UsageError(f"{self.approved_file}: {state}; restore it, it names the sites approved") from err
 
     def begin(self, job: Job, federation: Path) -> None:
         """Make the folder of a new run of the federation at its home.

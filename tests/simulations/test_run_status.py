@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -200,14 +201,17 @@ class TestDeployed:
     source = NoiseSource.SEEDED
     epsilon = None
 
-    def start(self, mine: Federation, grid: FaultyGrid) -> None:
+    def start(self, mine: Federation, grid: FaultyGrid, names: Sequence[str] = SITES) -> None:
+        keys = {name: mine.site(name).identity.public_key for name in names}
+        mine.folder.approved_file.write_text(json.dumps(keys))
+        self.go_on(mine, grid)
+
+    def go_on(self, mine: Federation, grid: FaultyGrid) -> None:
         server.app.app(grid, Context(1, 1, {}, RecordDict(), {"run-folder": str(mine.folder.path)}))
 
     def test_it_takes_a_run_to_its_report(self, mine: Federation) -> None:
         mine.folder.patience_file.write_text(json.dumps({"arrival_seconds": 0.2, "pause_seconds": 0.01}))
-        names = {name: mine.site(name).identity.public_key for name in SITES[1:]}
-        mine.folder.approved_file.write_text(json.dumps(names))
-        self.start(mine, mine.grid())
+        self.start(mine, mine.grid(), SITES[1:])
         status = status_of(mine)
         assert (status.state, status.phase) == ("finished", "report")
         assert [r.sites for r in mine.seen.rounds] == [SITES[1:]] * ROUNDS
@@ -221,6 +225,15 @@ class TestDeployed:
             self.start(mine, mine.grid())
         assert status_of(mine).code == "policy"
         assert (mine.folder.path / "report" / "index.html").exists()
+
+    @pytest.mark.parametrize("text", [None, "{", '["west"]'], ids=["missing", "cut off", "a list"])
+    def test_without_its_list_of_approved_sites_nobody_is_let_in(self, mine: Federation, text: str | None) -> None:
+        if text is not None:
+            mine.folder.approved_file.write_text(text)
+        with pytest.raises(UsageError, match=r"approved\.json: (missing|damaged); restore it"):
+            self.go_on(mine, mine.grid())
+        assert status_of(mine).state == "failed"
+        assert not [event for event in mine.events if isinstance(event, Enrol)]
 
     def test_its_patience_is_that_of_a_deployment_where_the_operator_chose_none(self, mine: Federation) -> None:
         assert mine.folder.patience() == Patience(grace_seconds=600.0, pause_seconds=5.0, quorum=2)
