@@ -78,7 +78,8 @@ def network(run: Path, out: Path, unsafe_non_private: bool, publish_anyway: bool
     """Write the trained generator of the run RUN to the new file OUT, for hospitals that use it.
 
     It is gated by the same rules as a data set and recorded in the ledger by the file's SHA-256. The file says
-    what the run cost, and is not signed: compare its SHA-256 with the ledger's. It costs no budget of its own.
+    what the run cost; `willis audit verify RUN --network FILE` compares file and claim with the ledger. It costs
+    no budget of its own.
 
     \b
     Example, of a run of perfusion-2d:

@@ -44,7 +44,19 @@ def audit() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The published data set, if it is not RUN/dataset.",
 )
-def verify(run: Path, key: str | None, kept: tuple[Path, ...], site: Path | None, dataset: Path | None) -> None:
+@click.option(
+    "--network",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A trained network of the run, as you received it from `willis network`.",
+)
+def verify(
+    run: Path,
+    key: str | None,
+    kept: tuple[Path, ...],
+    site: Path | None,
+    dataset: Path | None,
+    network: Path | None,
+) -> None:
     """Verify the run in folder RUN: ledger, budget, report, data set.
 
     Needs no network, no secret, and neither torch nor flwr. Every line answers one question: ✓ it holds, ✗ it
@@ -64,8 +76,9 @@ def verify(run: Path, key: str | None, kept: tuple[Path, ...], site: Path | None
     Examples:
       willis audit verify run
       willis audit verify run --key 19e900a7... --kept last-year/checkpoint --dataset downloads/dataset
+      willis audit verify run --network maps.safetensors
     """
-    findings = list(examine(Evidence(run, key, kept, site, dataset or run / "dataset")))
+    findings = list(examine(Evidence(run, key, kept, site, dataset or run / "dataset", network)))
     for finding in findings:
         click.echo(f"{_MARKS[finding.passed]} {finding.check}: {finding.detail}")
     click.echo("\nWhat this could not verify:")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.audit import checks as files
+from server.audit.network_check import check_network
 from server.ledger.export import CHECKPOINT, WITNESSED, read_checkpoint, read_lines
 from server.report.build import disagreements_or_none, second_opinion
 from server.run.folder import RunFolder
@@ -27,6 +28,7 @@ class Evidence:
     kept: Sequence[Path]  # checkpoints somebody kept
     site: Path | None  # a hospital's own folder
     dataset: Path
+    network: Path | None = None  # a trained generator, as a hospital received it
 
 
 def examine(given: Evidence) -> Iterator[Finding]:
@@ -86,6 +88,8 @@ def _examine_run(
     yield files.check_report(given.run, events, name, second_opinion())
     yield files.check_page(given.run)
     yield files.check_checkpoint(given.run, events, name)
+    if given.network is not None:
+        yield check_network(given.network, events, name)
     if given.dataset.exists():
         yield files.check_seal(given.dataset, key)
         yield files.check_release(given.dataset, events, name, key)

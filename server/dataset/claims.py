@@ -32,3 +32,11 @@ def privacy_claims(view: RunView, head: Head) -> dict[str, Json]:
         "noise_in_words": NOISE[view.noise_source],
         "ledger": {"size": head.size, "root": head.root},
     }
+
+
+def claim_in_words(view: RunView, head: Head) -> str:
+    """Return what a trained network claims for a patient at as many of the sites as may be, in a sentence."""
+    claims = privacy_claims(view, head)
+    assert isinstance(claims["maximum"], dict)
+    simulated = "SIMULATION: the noise is seeded and protects nobody; " if view.is_seeded else ""
+    return f"{simulated}{claims['maximum']['text']}, for a patient, on the condition: {claims['condition']}"

@@ -6,7 +6,7 @@ Written to a sibling file, recorded, renamed: a crash leaves no file without its
 import os
 from pathlib import Path
 
-from server.dataset.claims import privacy_claims
+from server.dataset.claims import claim_in_words
 from server.dataset.gate import reasons_not_to_publish
 from server.ledger.export import export_ledger
 from server.ledger.recorder import Recorder
@@ -40,10 +40,7 @@ def publish_network(folder: RunFolder, out: Path, *, store: LedgerStore) -> None
         raise PublicationRefused(f"run {run[:12]} may not be published: {'; '.join(reasons)}")
     size = first_release(seen, len(store.lines))  # as data sets do: published again, the same bytes
     head = head_of(store.lines[:size])
-    claims = privacy_claims(view(store.events[:size], run), head)
-    assert isinstance(claims["maximum"], dict)
-    simulated = "SIMULATION: the noise is seeded and protects nobody; " if seen.is_seeded else ""
-    claim = f"{simulated}{claims['maximum']['text']}, for a patient, on the condition: {claims['condition']}"
+    claim = claim_in_words(view(store.events[:size], run), head)
     content = _content(folder, private=True, claim=claim, ledger={"size": head.size, "root": head.root})
     partial = _partial(out)
     write_durably(partial, content)

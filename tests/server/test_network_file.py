@@ -50,7 +50,8 @@ def test_a_private_network_is_recorded_and_says_what_it_cost(root: Path) -> None
     released = [s.event for s in ledger.events if isinstance(s.event, Release)]
     assert [(r.what, r.cases, r.kind) for r in released if r.what == "network"] == [("network", 0, "simulation")]
     assert "1 network" in (root / "private" / "report" / "index.html").read_text()
-    assert willis("audit", "verify", root / "private").status == 0
+    file = root / "private.safetensors"
+    assert willis("audit", "verify", root / "private", "--network", file).status == 0
     again = hand_over(root, "private", "--publish-anyway").sentence()
     assert "exists already" in again
 
