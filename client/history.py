@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from shared.errors import RequestRefused
+from shared.ledger.budget import is_first
 from shared.ledger.events import Past, Reserve, Settle
 from shared.ledger.log import SignedEvent
 from shared.privacy.events import NonPrivate, SampledGaussian, Spending
@@ -29,8 +30,9 @@ def past(
 ) -> tuple[Past, ...]:
     """Return what runs cost, in order: as settled, or in full while reserved; the run `without` is left out.
 
-    A run counts at least as `begun`, whatever a settlement says. The first that cost patients anything counts in
-    full for good: that it stopped early may have been decided in the light of what it showed.
+    A run counts at least as `begun`, whatever a settlement says; one of which nothing is begun is marked so. The
+    first that cost patients anything, and those reserved before it ran, count in full for good: that they stopped
+    early may have been decided in the light of what they showed.
     """
     reserved: dict[str, Reserve] = {}
     spent: dict[str, Spending] = {}
@@ -43,14 +45,26 @@ def past(
     for run, spending in begun.items():
         if run in spent and spending.steps > spent[run].steps:
             spent[run] = spending
-    first = next((run for run in reserved if spent[run].steps and spent[run].protects_patients), None)
-    if first is not None:
-        spent[first] = reserved[first].spending
+    costly = [run for run in reserved if spent[run].steps and spent[run].protects_patients]
+    for run in costly:
+        if run == costly[0] or is_first(reserved[run].past):
+            spent[run] = reserved[run].spending
     return tuple(
-        Past(run=run, recipe=event.recipe, variant=event.variant, spending=spent[run])
+        Past(
+            run=run,
+            recipe=event.recipe,
+            variant=event.variant,
+            spending=spent[run],
+            unseen=run in begun and not begun[run].steps,
+        )
         for run, event in reserved.items()
         if run != without and spent[run].steps
     )
+
+
+def without_marks(past: Sequence[Past]) -> list[Past]:
+    """Return a past without saying of what nothing had run yet: that changes when it runs."""
+    return [one.model_copy(update={"unseen": False}) for one in past]
 
 
 def filter_order(events: Sequence[SignedEvent]) -> int | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors import PolicyRefusal
-from shared.ledger.budget import filter_of, over_cap, patient_level
+from shared.ledger.budget import filter_of, over_cap
 from shared.ledger.events import QUERY_PREFIX, Cap, Past, Run
 from shared.lines import place_of
 from shared.privacy.accounting import PrivacyCost
@@ -132,7 +132,7 @@ def decide(policy: Policy, run: Run, patients: int, past: Sequence[Past], code: 
     ):
         if why:
             raise PolicyRefusal(why)
-    if run.spending.protects_patients and (why := over_cap(policy.cap, patient_level(past), run.spending)):
+    if run.spending.protects_patients and (why := over_cap(policy.cap, past, run.spending)):
         raise PolicyRefusal(
             f"{why}; ask for a smaller epsilon, or have the site raise max_epsilon in its {POLICY_FILE}"
         )

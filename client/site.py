@@ -319,8 +319,10 @@ class Site:
 
 def _objection(policy: Policy, run: Run, patients: int, past: tuple[Past, ...], known: SignedEvent | None) -> str:
     """Return why a run may not be reserved (again), or ""; nothing in it is computed from patients."""
-    if known is not None and isinstance(known.event, Reserve) and known.event.past != past:
-        return "the run was settled and other runs were reserved since; start another run"
+    if known is not None and isinstance(known.event, Reserve):
+        if history.without_marks(known.event.past) != history.without_marks(past):
+            return "the run was settled and other runs were reserved since; start another run"
+        past = known.event.past  # what it was chosen with has not changed by having run since
     try:
         decide(policy, run, patients, past, code_digest())
     except (PolicyRefusal, UsageError) as err:  # a cap that means nothing at the filter's order is one, too

@@ -9,20 +9,20 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from server.report.build import write_report
-from server.run.coordinator import conduct, train
+from server.run.coordinator import Extent, conduct, train
 from server.run.folder import RunFolder
 from server.run.status import conducted
 from shared.errors import PolicyRefusal
 from shared.recipes.base import Progress
 
 
-def build_app(folder: Path, progress: Progress) -> ServerApp:
-    """Return a ServerApp that takes the run in `folder` to settlement."""
+def build_app(folder: Path, progress: Progress, extent: Extent) -> ServerApp:
+    """Return a ServerApp that takes the run in `folder` as far as asked."""
     made = ServerApp()
 
     @made.main()
     def main(grid: Grid, context: Context) -> None:
-        conduct(grid, RunFolder(folder), progress)
+        conduct(grid, RunFolder(folder), progress, extent=extent)
 
     return made
 

@@ -1,7 +1,8 @@
 """Stroke patients by two runs of one federation: a lesion generator, then a translator (Platscher et al., 2020).
 
 Both runs are asked of the same cohorts, under one budget. Each is a run like any other, in a folder of its
-own; the data set lies beside them, and claims what both cost.
+own; the data set lies beside them, and claims what both cost. Budget for both is set aside before the first
+trains: so neither plan was chosen because of the other's results, and they are priced together.
 """
 
 from collections.abc import Mapping
@@ -11,14 +12,15 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from server.run.asked import Asked
+from server.run.coordinator import Extent
 from server.run.drawing import LESIONS, TRANSLATOR
 from server.run.folder import RunFolder
-from shared.errors import PolicyRefusal, UsageError
+from shared.errors import UsageError, WillisError
 from shared.files import write_durably
 from shared.privacy.joint_budget import Steps, split_epsilon
 from shared.recipes.settings import Setting
 from simulations.engines import Engine
-from simulations.federation import HOME, check_empty, check_run, continue_run, finish, train_run
+from simulations.federation import HOME, begin_run, check_empty, check_resumable, check_run, conduct_run, finish
 
 CHAIN = "stroke-dwi"  # the recipe of `willis simulate` that is two runs
 _RECIPES = {LESIONS: "lesions-3d", TRANSLATOR: "translate-2d"}
@@ -40,10 +42,11 @@ def start_chain(out: Path, cohorts: Path, asked: Asked, engine: Engine) -> None:
     """
     check_empty(out)
     runs = _both(asked, asked.federation_of(cohorts / HOME)[1])
-    for one in runs.values():
-        check_run(cohorts, one)  # of both, before hours are spent on the first
+    jobs = {name: check_run(cohorts, one) for name, one in runs.items()}  # of both, before anything is written
     kept = _Chain(cohorts=cohorts.resolve(), runs=runs)
     write_durably(_kept_file(out), kept.model_dump_json(indent=2).encode() + b"\n")
+    for name, job in jobs.items():
+        begin_run(out / name, kept.cohorts, runs[name], job)
     _conduct(out, kept, engine)
 
 
@@ -53,6 +56,11 @@ def resume_chain(out: Path, engine: Engine) -> None:
         kept = _Chain.model_validate_json(_kept_file(out).read_bytes())
     except (OSError, ValueError) as err:
         raise UsageError(f"{_kept_file(out)}: damaged; restore it, it says what was asked") from err
+    for name, asked in kept.runs.items():
+        if RunFolder(out / name).job_file.exists():
+            check_resumable(out / name)
+        else:
+            begin_run(out / name, kept.cohorts, asked, check_run(kept.cohorts, asked))
     _conduct(out, kept, engine)
 
 
@@ -62,19 +70,21 @@ def is_begun(out: Path) -> bool:
 
 
 def _conduct(out: Path, kept: _Chain, engine: Engine) -> None:
-    for name, asked in kept.runs.items():
+    first, *others = (out / name for name in kept.runs)
+    begun = RunFolder(first)
+    # For patients at several sites there is no joint price (`server.report.federation`).
+    if not begun.has_begun and begun.home.agree(None, None)[1] == 1:
+        conduct_run(first, engine, Extent.RESERVE)
         try:
-            if RunFolder(out / name).job_file.exists():
-                continue_run(out / name, engine)
-            else:
-                train_run(out / name, kept.cohorts, asked, engine)
-        except PolicyRefusal as err:
-            if name == LESIONS:
-                raise
-            stays = f"the run in {out / LESIONS} is finished and stays"
-            raise PolicyRefusal(
-                f"{err}; {stays}: once the site allows the second, continue with --resume"
+            for run in others:
+                conduct_run(run, engine, Extent.RESERVE)
+        except WillisError as err:
+            conduct_run(first, engine, Extent.GIVE_BACK)
+            raise type(err)(
+                f"{err}; nothing was trained or spent: once that is mended, go on with --resume"
             ) from err
+    for run in (first, *others):
+        conduct_run(run, engine)
     finish(out)
 
 

@@ -16,7 +16,7 @@ from client.app import Seat
 from client.app import build_app as build_client
 from client.site import Site
 from server.app import build_app as build_server
-from server.run.coordinator import conduct
+from server.run.coordinator import Extent, conduct
 from server.run.folder import RunFolder
 from shared.errors import UsageError
 from shared.recipes.base import Progress
@@ -26,9 +26,14 @@ Engine = Literal["embedded", "ray"]
 
 
 def run_engine(
-    engine: Engine, run: Path, sites: Sequence[Path], noise_seed: int | None, progress: Progress
+    engine: Engine,
+    run: Path,
+    sites: Sequence[Path],
+    noise_seed: int | None,
+    progress: Progress,
+    extent: Extent = Extent.TRAIN,
 ) -> None:
-    """Take the run in folder `run` to settlement with the given site folders.
+    """Take the run in folder `run` to settlement, or as far as asked, with the given site folders.
 
     Raises:
         WillisError: as `server.run.coordinator.conduct`.
@@ -36,28 +41,28 @@ def run_engine(
     """
     client = build_client(partial(_seat_of, tuple(sites), noise_seed))
     if engine == "embedded":
-        _run_embedded(run, client, len(sites), progress)
+        _run_embedded(run, client, len(sites), progress, extent)
     else:
-        _run_ray(run, client, len(sites), progress)
+        _run_ray(run, client, len(sites), progress, extent)
 
 
-def _run_embedded(run: Path, client: ClientApp, sites: int, progress: Progress) -> None:
+def _run_embedded(run: Path, client: ClientApp, sites: int, progress: Progress, extent: Extent) -> None:
     contexts = [Context(1, i + 1, {"partition-id": i}, RecordDict(), {}) for i in range(sites)]
     grid = EmbeddedGrid(client, contexts, workers=min(sites, os.cpu_count() or 1))
     try:
-        conduct(grid, RunFolder(run), progress)
+        conduct(grid, RunFolder(run), progress, extent=extent)
     finally:
         grid.close()
 
 
-def _run_ray(run: Path, client: ClientApp, sites: int, progress: Progress) -> None:
+def _run_ray(run: Path, client: ClientApp, sites: int, progress: Progress, extent: Extent) -> None:
     try:
         import ray  # noqa: F401
         from flwr.simulation import run_simulation
     except ImportError as err:
         raise UsageError("the ray engine needs Ray: pip install 'willis[ray]', or --engine embedded") from err
     run_simulation(
-        server_app=build_server(run, progress),
+        server_app=build_server(run, progress, extent),
         client_app=client,
         num_supernodes=sites,
         backend_config={

@@ -12,6 +12,7 @@ from client.policy import POLICY_FILE, read_policy
 from client.site import Site
 from server.report.build import write_report
 from server.run.asked import Asked
+from server.run.coordinator import Extent
 from server.run.drawing import drawer_of
 from server.run.folder import RunFolder
 from server.run.job import Job
@@ -59,7 +60,8 @@ def start_run(out: Path, cohorts: Path, asked: Asked, engine: Engine, initial: b
 
 def resume_run(out: Path, engine: Engine) -> None:
     """Continue the run in `out`, with the settings it was started with, to its data set and report."""
-    continue_run(out, engine)
+    check_resumable(out)
+    conduct_run(out, engine)
     finish(out)
 
 
@@ -69,7 +71,12 @@ def train_run(out: Path, cohorts: Path, asked: Asked, engine: Engine, initial: b
     `initial` are weights to start from (safetensors): a query scores them, any other run goes on from them.
     """
     check_empty(out)
-    job = check_run(cohorts, asked, initial)
+    begin_run(out, cohorts, asked, check_run(cohorts, asked, initial), initial)
+    conduct_run(out, engine)
+
+
+def begin_run(out: Path, cohorts: Path, asked: Asked, job: Job, initial: bytes = b"") -> None:
+    """Make the folder `out` of a run that `check_run` returned; nobody is asked anything yet."""
     folder = RunFolder(out)
     home, delta, overlap = asked.federation_of(cohorts / HOME)
     folder.begin(job, home.path)
@@ -78,8 +85,20 @@ def train_run(out: Path, cohorts: Path, asked: Asked, engine: Engine, initial: b
         write_durably(folder.initial_file, initial)
     kept = _Simulation(cohorts=cohorts.resolve(), seed=asked.seed)
     write_durably(_kept_file(out), kept.model_dump_json(indent=2).encode() + b"\n")
+
+
+def conduct_run(out: Path, engine: Engine, extent: Extent = Extent.TRAIN) -> None:
+    """Take the run begun in `out`, from wherever it stands, to settlement and report, or as far as asked."""
+    folder, kept = RunFolder(out), _kept(out)
     with bars() as progress:
-        _conduct(folder, kept, engine, progress)
+        try:
+            run_engine(engine, folder.path, find_sites(kept.cohorts), kept.seed, progress, extent)
+        except PolicyRefusal:
+            write_report(folder.path)
+            raise
+        progress("report", 0, 1)
+        write_report(folder.path)
+        progress("report", 1, 1)
 
 
 def check_run(cohorts: Path, asked: Asked, initial: bytes = b"") -> Job:
@@ -99,19 +118,18 @@ def check_run(cohorts: Path, asked: Asked, initial: bytes = b"") -> Job:
     return job
 
 
-def continue_run(out: Path, engine: Engine) -> None:
-    """Continue the run in `out`, with the settings it was started with, to settlement and report."""
-    folder = RunFolder(out)
+def check_resumable(out: Path) -> None:
+    """Check that the run in `out` can go on as it began, after reading every cohort; nothing is written.
+
+    Raises:
+        WillisError: naming what is missing or has changed.
+    """
+    folder, kept = RunFolder(out), _kept(out)
     job = folder.job()
-    try:
-        kept = _Simulation.model_validate_json(_kept_file(out).read_bytes())
-    except (OSError, ValueError) as err:
-        raise UsageError(f"{_kept_file(out)}: missing or damaged; restore it, it holds the seed") from err
-    _check_resumable(folder, job, kept)
+    _check_unchanged(folder, job, kept)
     _, overlap = folder.home.agree(None, None)
     with bars() as progress:
         _check_cohorts(find_sites(kept.cohorts), load(job.recipe, job.variant, job.preset), job, overlap, progress)
-        _conduct(folder, kept, engine, progress)
 
 
 def finish(out: Path) -> None:
@@ -156,7 +174,7 @@ def check_empty(out: Path) -> None:
         raise UsageError(f"{out}: not empty; give --resume to continue its run, or another folder")
 
 
-def _check_resumable(folder: RunFolder, job: Job, kept: _Simulation) -> None:
+def _check_unchanged(folder: RunFolder, job: Job, kept: _Simulation) -> None:
     """Check that a run still has its key, its ledger and the patients it began with.
 
     Raises:
@@ -205,15 +223,11 @@ def _check_cohorts(sites: Sequence[Path], recipe: Recipe, job: Job, overlap: int
     progress("reading cohorts", len(sites), len(sites))
 
 
-def _conduct(folder: RunFolder, kept: _Simulation, engine: Engine, progress: Progress) -> None:
+def _kept(out: Path) -> _Simulation:
     try:
-        run_engine(engine, folder.path, find_sites(kept.cohorts), kept.seed, progress)
-    except PolicyRefusal:
-        write_report(folder.path)
-        raise
-    progress("report", 0, 1)
-    write_report(folder.path)
-    progress("report", 1, 1)
+        return _Simulation.model_validate_json(_kept_file(out).read_bytes())
+    except (OSError, ValueError) as err:
+        raise UsageError(f"{_kept_file(out)}: missing or damaged; restore it, it holds the seed") from err
 
 
 def _kept_file(out: Path) -> Path:

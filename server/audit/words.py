@@ -36,6 +36,7 @@ _MEANINGS = (
     ),
     ("settled spending", "A hospital's account of what ran does not fit what ran. The figures may be too small."),
     ("nothing spent before", "Earlier use of the same patients was left out. The figures are too small."),
+    ("before any ran", "Plans were priced together that were not fixed together. The figures may be too small."),
     ("cap is crossed", "More was spent than a hospital allows. Its data steward must be told."),
     ("what may be published", "Something was published that the rules forbid. Withdraw it."),
     ("whatever drew", "A data set shows more of patients than its claim counts. Withdraw it."),
@@ -45,6 +46,7 @@ _MEANINGS = (
     ),
     ("report", "The report does not say what the books say. Make it again before anyone reads it."),
     ("checkpoint is the model", "The model here is not the one the books describe. Draw nothing from it."),
+    ("network", "This network is not the one handed over, or claims another privacy than it has. Do not use it."),
     ("data set", "The data set was changed, or claims another privacy than it has. Do not use or pass it on."),
     (
         "run is in the ledger",

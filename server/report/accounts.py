@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.report.words import APART, CAP_CROSSED, FIRST_PLAN, LATER_PLAN, NO_GUARANTEE
-from shared.ledger.budget import over_cap, patient_level
+from shared.ledger.budget import is_first, over_cap, patient_level
 from shared.ledger.events import Past, Reserve, Settle
 from shared.ledger.view import RunView
 from shared.privacy.accounting import PrivacyCost, cost
@@ -39,8 +39,13 @@ class Account:
 
     @property
     def is_first(self) -> bool:
-        """Whether nothing private ran on the cohort before: the rule of `shared.ledger.budget`."""
-        return not any(spending.steps for spending in patient_level(self.reserve.past))
+        """Whether the plan was fixed before any result from the cohort: the rule of `shared.ledger.budget`."""
+        return is_first(self.reserve.past)
+
+    @property
+    def first_plans(self) -> list[Spending]:
+        """The plans fixed together with this one, and this one, all in full."""
+        return [*patient_level(self.reserve.past), self.reserve.spending]
 
 
 @dataclass(frozen=True)
@@ -81,19 +86,19 @@ def if_planned(mine: Account) -> PrivacyCost:
 def guarantee(mine: Account) -> Guarantee:
     """Return what the patients are guaranteed whatever was chosen, stopped or asked because of results.
 
-    A first plan was fixed before its cohort was touched; stopping it early reveals no more than all of it, so PLD
-    of the whole reservation bounds it. Later plans may rest on earlier results: there the site's cap holds,
-    through the Rényi filter of the order the cap names (Feldman & Zrnic 2021).
+    First plans were fixed before their cohort was touched; stopping early, or leaving one out, reveals no more
+    than all of them, so PLD of the whole reservations bounds them. Later plans may rest on earlier results: there
+    the site's cap holds, through the Rényi filter of the order the cap names (Feldman & Zrnic 2021).
     """
     reserve, cap = mine.reserve, mine.reserve.cap
     if not (reserve.spending.protects_patients and mine.spent.protects_patients):
         return Guarantee(_unbounded(reserve), NO_GUARANTEE)
-    if over_cap(cap, patient_level(reserve.past), reserve.spending):
+    if over_cap(cap, reserve.past, reserve.spending):
         return Guarantee(_unbounded(reserve), CAP_CROSSED)
     if mine.apart:
         return Guarantee(_unbounded(reserve), APART)
     if mine.is_first:
-        return Guarantee(cost([reserve.spending], reserve.delta), FIRST_PLAN)
+        return Guarantee(cost(mine.first_plans, reserve.delta), FIRST_PLAN)
     unit, relation = reserve.spending.unit, reserve.spending.relation
     accountant = f"the site's cap, kept by a Rényi filter of order {cap.order:g}"
     return Guarantee(PrivacyCost(cap.epsilon, cap.delta, unit, relation, accountant), LATER_PLAN)

@@ -24,7 +24,7 @@ from server.report.summary import summary
 from server.run.folder import RunFolder
 from shared.canonical import Json, canonical
 from shared.files import write_durably
-from shared.ledger.budget import over_cap, patient_level
+from shared.ledger.budget import over_cap
 from shared.ledger.events import Release
 from shared.ledger.log import SignedEvent, parse
 from shared.ledger.release_rules import objections
@@ -161,4 +161,4 @@ def _is_over(mine: Account) -> bool:
     reserve = mine.reserve
     if not reserve.spending.protects_patients:
         return reserve.cap.epsilon < if_planned(mine).epsilon < math.inf
-    return bool(over_cap(reserve.cap, patient_level(reserve.past), reserve.spending))
+    return bool(over_cap(reserve.cap, reserve.past, reserve.spending))

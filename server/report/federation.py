@@ -79,18 +79,19 @@ def joint_cost(groups: Sequence[Group], m: int) -> PrivacyCost:
 def joint_guarantee(groups: Sequence[Group], m: int) -> tuple[PrivacyCost, str]:
     """Return what a patient at m sites is guaranteed whatever was chosen, and the condition.
 
-    First plans everywhere: PLD of the m costliest reservations. Otherwise, where all caps name one order, the
+    One first plan everywhere: PLD of the m costliest reservations. Otherwise, where all caps name one order, the
     filters join: Rényi costs of one order add up also when sites choose in the light of each other's results, so
-    the sum of the m largest budgets bounds them.
+    the sum of the m largest budgets bounds them. Several first plans are no exception: one of them may have run at
+    another of the patient's sites before this site saw the other.
     """
     sure = [guarantee(mine) for _, mine in groups]
     worst = max(sure, key=lambda one: one.cost.epsilon)
     if m == 1 or worst.cost.accountant == UNBOUNDED:
         return worst.cost, worst.condition
-    if all(mine.is_first for _, mine in groups):
+    if all(mine.is_first and len(mine.first_plans) == 1 for _, mine in groups):
         return overlap_cost(_by_site(groups, whole=True), worst.cost.delta, m), worst.condition
     rules = [filter_of(mine.reserve.cap) for sites, mine in groups for _ in sites]
-    fits = all(filter_of(a.reserve.cap).admits([a.reserve.spending]) for _, a in groups if a.is_first)
+    fits = all(filter_of(a.reserve.cap).admits(a.first_plans) for _, a in groups if a.is_first)
     if len({(rule.order, rule.delta) for rule in rules}) > 1 or not fits:
         return replace(worst.cost, epsilon=float("inf"), accountant=UNBOUNDED), NOT_JOINED
     order, delta = rules[0].order, rules[0].delta

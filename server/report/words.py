@@ -47,8 +47,8 @@ FIXED_PLANS = (
     "PLD prices only such plans"
 )
 FIRST_PLAN = (
-    "whatever was seen during the run: the first plan on these patients was fixed before it touched them, and "
-    "stopping early reveals no more than the whole plan, which is what is priced here"
+    "whatever was seen during the run: the first plan on these patients, with those reserved beside it, was fixed "
+    "before it touched them, and stopping early reveals no more than the whole plan, which is what is priced here"
 )
 LATER_PLAN = (
     "whatever was chosen in the light of earlier results, and for all later runs too: a site admits a run only "

@@ -7,6 +7,7 @@ carries the round's events, so a resumed run can complete the ledger; settlement
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from enum import Enum
 
 from flwr.serverapp import Grid
 from safetensors import torch as safetensors
@@ -39,14 +40,23 @@ from shared.recipes.catalogue import load
 _MODEL, _OPTIMIZER = "model/", "optimizer/"
 
 
+class Extent(Enum):
+    """How far a run is taken."""
+
+    RESERVE = "budget is set aside; resume the run to train"
+    TRAIN = ""  # to settlement
+    GIVE_BACK = "what was set aside is given back; resume the run to set it aside again"
+
+
 def conduct(
     grid: Grid,
     folder: RunFolder,
     progress: Progress,
     patience: Patience = STRICT,
     approved: Mapping[str, str] | None = None,
+    extent: Extent = Extent.TRAIN,
 ) -> None:
-    """Take the run in `folder` from wherever it stands to settlement, and record how that ended.
+    """Take the run in `folder` from wherever it stands to settlement, or as far as asked; record how that ended.
 
     `approved` are the sites that may take part, name -> signing key; None: any.
 
@@ -54,7 +64,7 @@ def conduct(
         WillisError: one of its kinds, with the remedy; everything written stays, and the run can be resumed.
     """
     with conducted(folder) as watch:
-        train(grid, folder, progress, watch, patience, approved)
+        train(grid, folder, progress, watch, patience, approved, extent)
 
 
 def train(
@@ -64,6 +74,7 @@ def train(
     watch: Watch,
     patience: Patience = STRICT,
     approved: Mapping[str, str] | None = None,
+    extent: Extent = Extent.TRAIN,
 ) -> None:
     """Do what `conduct` does within a watch that is kept already."""
     ledger = folder.home.open_ledger()
@@ -79,10 +90,12 @@ def train(
         watch.tell(phase="reservation", rounds=roster.run.rounds)
         progress("reservation", 0, 1)
         roster.reserve(resume=resumed)
-        _run_rounds(grid, folder, roster, record, progress, watch, patience)
-        watch.tell(phase="settlement")
-        roster.settle()
-        watch.tell(sentence=_left_to_do(roster.unsettled))
+        if extent is Extent.TRAIN:
+            _run_rounds(grid, folder, roster, record, progress, watch, patience)
+        if extent is not Extent.RESERVE:
+            watch.tell(phase="settlement")
+            roster.settle()
+        watch.tell(sentence=extent.value or _left_to_do(roster.unsettled))
         witnessed = witness(grid, roster.present, folder.home, ledger, patience)
         export_ledger(ledger, folder.ledger, folder.home.identity, witnessed)
     except WillisError:
@@ -196,7 +209,7 @@ def _check_recorded(folder: RunFolder, run: Run, state: Checkpoint) -> None:
 
 def _last(folder: RunFolder) -> Checkpoint | None:
     """Return the last checkpoint, if there is one."""
-    return latest(folder.checkpoints) if any(folder.checkpoints.glob("round-*.safetensors")) else None
+    return latest(folder.checkpoints) if folder.has_begun else None
 
 
 def _open_state(

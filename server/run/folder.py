@@ -62,6 +62,11 @@ class RunFolder:
         return self.path / "approved.json"
 
     @property
+    def has_begun(self) -> bool:
+        """Whether a site may have been asked for an update."""
+        return any(self.checkpoints.glob("round-*.safetensors"))
+
+    @property
     def status_file(self) -> Path:
         """How far the run is (`server.run.status`)."""
         return self.path / "status.json"

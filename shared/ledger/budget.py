@@ -1,10 +1,10 @@
 """Whether a run fits under a site's cap: one rule for the site that decides and the auditor who checks. Pure.
 
-The first plan on a cohort is fixed before anything of it was seen, and is priced by PLD. Any later plan may
-have been chosen because of what earlier ones released, and PLD is no bound on such choices; the sum of all of
-them must then pass a Rényi filter of the order that the cap names (Feldman & Zrnic 2021). The first plan counts
-in full there, even if it stopped early: so it is known before any data whether it can have a successor, and one
-that overfills the filter has none.
+The first plans on a cohort, reserved before one step of any of them ran, are fixed before anything of it was seen,
+and are priced together by PLD. Any later plan may have been chosen because of what earlier ones released, and PLD
+is no bound on such choices; the sum of all of them must then pass a Rényi filter of the order that the cap names
+(Feldman & Zrnic 2021). First plans count in full there, even if they stopped early: so it is known before any data
+whether they can have a successor, and if they overfill the filter they have none.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,16 @@ def filter_of(cap: Cap) -> RenyiFilter:
     return RenyiFilter(cap.epsilon, cap.delta, cap.order)
 
 
-def over_cap(cap: Cap, before: Sequence[Spending], plan: Spending) -> str:
-    """Return why `plan` after `before` (patient-level, one cohort) does not fit under `cap`; "" if it does."""
+def is_first(past: Sequence[Past]) -> bool:
+    """Whether a plan with this past was fixed before any result from its cohort: nothing of it had run."""
+    return all(p.unseen or not p.spending.steps for p in past if p.spending.protects_patients)
+
+
+def over_cap(cap: Cap, past: Sequence[Past], plan: Spending) -> str:
+    """Return why `plan` after `past` (of one cohort) does not fit under `cap`; "" if it does."""
     limit = PrivacyCost(cap.epsilon, cap.delta, plan.unit, plan.relation, "limit set by the site")
-    if not any(spending.steps for spending in before):
+    before = patient_level(past)
+    if is_first(past):
         after = cost([*before, plan], cap.delta)
         if after.epsilon <= cap.epsilon + _TOLERANCE:
             return ""

@@ -128,6 +128,9 @@ class Past(_Frozen):
     recipe: str
     variant: str
     spending: Spending
+    # Not one step of it had run at the site when this was signed, so that no plan was chosen because of it. Left
+    # out of the bytes where it is not so, as in older ledgers.
+    unseen: bool = Field(default=False, exclude_if=lambda unseen: not unseen)
 
 
 class Reserve(_Frozen):

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from shared.ledger.budget import over_cap, patient_level
-from shared.ledger.events import Reserve, Settle
+from shared.ledger.budget import is_first, over_cap
+from shared.ledger.events import Reserve, Round, Settle
 from shared.ledger.finding import Finding
 from shared.ledger.view import RunView
 from shared.privacy.accounting import PrivacyCost
@@ -43,7 +43,7 @@ def check_caps(runs: Sequence[RunView]) -> Finding:
                 problems.append(f"{site} changed the order of its filter, which must be fixed before any result")
             if not reserve.spending.protects_patients:
                 free.add(site)
-            elif why := over_cap(reserve.cap, patient_level(reserve.past), reserve.spending):
+            elif why := over_cap(reserve.cap, reserve.past, reserve.spending):
                 problems.append(f"{site}: {why}")
     check = "no site's cap is crossed"
     if free and not problems:
@@ -56,6 +56,7 @@ def check_history(runs: Sequence[RunView]) -> Finding:
     """Check that every reservation lists, in full, what this ledger knows its site spent or set aside before."""
     problems: list[str] = []
     standing: dict[str, dict[str, Spending]] = {}  # site -> run -> spent, or reserved while that is open
+    first: set[tuple[str, str]] = set()  # (site, run): plans fixed before any result from the site
     in_order = sorted((entry for seen in runs for entry in seen.entries), key=lambda entry: entry[0])
     for _, event in in_order:
         if not isinstance(event, Reserve | Settle):
@@ -66,10 +67,37 @@ def check_history(runs: Sequence[RunView]) -> Finding:
             for run, spending in mine.items():
                 if run != event.run and exceeds(spending, listed.get(run, _none_of(spending))):
                     problems.append(f"{event.site} left out what it spent in the earlier run {run[:12]}")
-        is_first = event.run == next(iter(mine), event.run)  # counts in full: why it stopped may be a result
-        if not (is_first and event.run in mine and event.spending.steps and event.spending.protects_patients):
+            if event.run == next(iter(mine), event.run) or is_first(event.past):
+                first.add((event.site, event.run))
+        in_full = (event.site, event.run) in first  # why it stopped may be a result
+        if not (in_full and event.run in mine and event.spending.steps and event.spending.protects_patients):
             mine[event.run] = event.spending
     return Finding.of("nothing spent before is left out", problems, f"{len(standing)} sites")
+
+
+def check_unseen(runs: Sequence[RunView]) -> Finding:
+    """Check that no site reserved a plan as one of its first after this ledger had a result of an earlier one."""
+    problems: list[str] = []
+    count = 0
+    for seen in runs:
+        for index, event in seen.entries:
+            if not isinstance(event, Reserve):
+                continue
+            for past in (past for past in event.past if past.unseen):
+                count += 1
+                ran = [r for r in runs if r.run.run == past.run and _ran_before(r, index, event.site)]
+                if ran:
+                    problems.append(f"{event.site} called run {past.run[:12]} unseen, which had run there")
+    return Finding.of(
+        "plans fixed together were fixed before any ran", problems, f"{count} plans fixed with others"
+    )
+
+
+def _ran_before(seen: RunView, index: int, site: str) -> bool:
+    """Whether the ledger has a result of a run at a site before one of its entries."""
+    before = [event for at, event in seen.entries if at < index]
+    rounds = any(isinstance(event, Round) and site in event.sites for event in before)
+    return rounds or any(isinstance(e, Settle) and e.site == site and e.rounds for e in before)
 
 
 def check_accountants(runs: Sequence[RunView], disagree: Disagreements | None) -> Finding:

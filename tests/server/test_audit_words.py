@@ -19,7 +19,7 @@ GOOD, BAD = Finding("other accountants agree", True, ""), Finding("no site's cap
 def test_every_check_of_an_audit_has_its_sentence(run_dir: Path, tmp_path: Path) -> None:  # noqa: F811
     site = tmp_path / "north"
     kept = run_dir / "ledger" / "checkpoint"
-    asked = Evidence(run_dir, None, [kept], site, run_dir / "dataset")
+    asked = Evidence(run_dir, None, [kept], site, run_dir / "dataset", network=tmp_path / "maps.safetensors")
     checks = {finding.check for finding in examine(asked)}
     (run_dir / "plan.json").unlink()
     shutil.rmtree(run_dir / "dataset")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from shared.canonical import digest
-from shared.ledger.events import Event, Refuse, Release, Reserve, Run, Settle
+from shared.ledger.events import Event, Past, Refuse, Release, Reserve, Round, Run, Settle
 from shared.ledger.finding import Finding
 from shared.ledger.log import event_bytes
 from shared.ledger.verify import verify_runs
@@ -13,13 +13,14 @@ from shared.ledger.verify_spending import check_accountants
 from shared.ledger.view import view, views
 from shared.privacy.accounting import cost
 from shared.privacy.events import NoiseSource, NonPrivate, Spending, Unit
-from tests.server.ledgers import DELTA, PRIVATE_PAST, ROUNDS, RUN_ID, Story, cap_of, gaussian, signed_all
+from tests.server.ledgers import DELTA, PRIVATE_PAST, ROUNDS, RUN_ID, SITES, Story, cap_of, gaussian, signed_all
 
 ORDER = "budget is reserved before it is used"
 SETTLED = "settled spending lies between what ran and what was reserved"
 CAPS = "no site's cap is crossed"
 TERMS = "every site agreed to the plan that ran"
 HISTORY = "nothing spent before is left out"
+UNSEEN = "plans fixed together were fixed before any ran"
 RELEASES = "only what may be published was released"
 
 
@@ -76,6 +77,26 @@ def pretending() -> list[Event]:
     return [*Story(noise_source=NoiseSource.SEEDED).events(), release]
 
 
+def together(first_ran: int) -> list[Event]:
+    """Two runs of the same cohorts; the second is reserved as fixed with the first, after some of its rounds."""
+    cap = cap_of(cost([Story().plan] * 2, DELTA).epsilon)
+    past = Past(run="0" * 16, recipe="vessels-2d", variant="wgan", spending=Story().plan, unseen=True)
+    first = Story(run_id="0" * 16, cap=cap).events()
+    second = Story(past=dict.fromkeys(SITES, (past,)), cap=cap).events()
+    at = next(i for i, event in enumerate(first) if isinstance(event, Round)) + first_ran
+    reserves = [event for event in second if isinstance(event, Run | Reserve)]
+    later = [event for event in second if isinstance(event, Round | Settle)]
+    return [*first[:at], *reserves, *first[at:], *later]
+
+
+def test_plans_fixed_together_may_run_one_after_the_other() -> None:
+    """By a cap that the Rényi filter would not let both under."""
+    assert judged(together(0)) == set()
+    apart = [e.model_copy(update={"past": tuple(p.model_copy(update={"unseen": False}) for p in e.past)})
+             if isinstance(e, Reserve) else e for e in together(0)]  # fmt: skip
+    assert judged(apart) == {CAPS}
+
+
 STORIES: dict[str, tuple[Callable[[], list[Event]], set[str]]] = {
     "reserved after the first round": (lambda: moved(Reserve, 9), {ORDER}),
     "reserved for another plan": (lambda: replaced(Run, clip_norm=9.0), {TERMS}),
@@ -107,6 +128,8 @@ STORIES: dict[str, tuple[Callable[[], list[Event]], set[str]]] = {
     "another δ than the federation's": (lambda: replaced(Run, delta=1e-3), {TERMS}),
     "an earlier run forgotten": (forgetful, {HISTORY}),
     "a simulation recorded as a release": (pretending, {RELEASES}),
+    "fixed together with what had run": (lambda: together(1), {UNSEEN}),
+    "fixed together with what had settled": (lambda: together(ROUNDS + len(SITES)), {UNSEEN}),
 }
 
 

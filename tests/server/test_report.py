@@ -126,6 +126,22 @@ def test_a_later_plan_is_guaranteed_the_cap_by_its_filter_and_not_its_pld_cost()
     assert epsilon("guaranteed", "condition", of=north) != epsilon("if_planned", "condition", of=north)
 
 
+def test_plans_fixed_together_are_guaranteed_their_joint_pld_cost() -> None:
+    beside = PRIVATE_PAST.model_copy(update={"unseen": True})
+    north = site(of(Story(past=dict.fromkeys(SITES, (beside,)))), "north")
+    joint = cost([PRIVATE_PAST.spending, Story().plan], DELTA)
+    assert epsilon("first_plan", of=north) is True
+    assert epsilon("guaranteed", "cost", "text", of=north) == str(joint)
+
+
+def test_plans_fixed_together_are_not_priced_together_for_a_patient_at_several_sites() -> None:
+    """One may have run at another of the patient's sites before this one saw the other: only filters join."""
+    beside = PRIVATE_PAST.model_copy(update={"unseen": True})
+    made = of(Story(past=dict.fromkeys(SITES, (beside,)), overlap=2))
+    sure = str(epsilon("federation", "levels", 1, "guaranteed", "cost", "accountant", of=made))
+    assert "Rényi filters" in sure
+
+
 def test_a_first_plan_that_stopped_early_is_guaranteed_the_cost_of_all_it_reserved() -> None:
     """Where it stopped may have depended on what was seen, so the steps that ran are no bound."""
     north = site(of(Story(rounds_done=2)), "north")

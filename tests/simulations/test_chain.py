@@ -9,6 +9,7 @@ import pytest
 
 from client.site import Site
 from server.ledger.home import Home
+from server.run.coordinator import Extent
 from server.run.folder import RunFolder
 from shared.imaging import nifti
 from shared.imaging.scan import Role
@@ -17,13 +18,15 @@ from shared.privacy.accounting import cost
 from shared.privacy.joint_budget import NEAR
 from shared.recipes.slice_records import ROLES
 from simulations import chain as chaining
-from simulations.federation import HOME, train_run
+from simulations.engines import Engine
+from simulations.federation import HOME, conduct_run
 from tests.cohorts import add_stroke_patient, snapshot, write_policy
 from tests.commands import Outcome, willis
 
 EPSILON, DELTA = 6.0, 1e-5
 UNSAMPLED = ("--set", "lesions.sampling_rate=1", "--set", "translator.sampling_rate=1")  # priced fastest
 ONE_STEP = ("--rounds", 1, "--set", "lesions.steps=1", "--set", "translator.steps=1")
+BEFORE = {"nothing": 0, "the second reservation": 1, "training": 2, "the second run": 3, "publication": 4}
 LITTLE = (*ONE_STEP, *UNSAMPLED, "--pretrain", "none", "--count", 2, "--seed", 5)
 
 
@@ -81,7 +84,11 @@ def test_the_data_set_claims_the_joint_cost_of_both_runs(undisturbed: Path) -> N
     assert set(claims["if_planned"]["sites"]) == {"east", "west"}
     for claim in claims["if_planned"]["sites"].values():
         assert claim["epsilon"] == pytest.approx(joint)
-    assert claims["maximum"]["epsilon"] >= joint
+    guaranteed = [claims["maximum"], *claims["sites"].values()]  # both were reserved before either ran
+    assert [claim["epsilon"] for claim in guaranteed] == [pytest.approx(joint)] * 3
+    reserves = [view(ledger.events, plans[1].run).reserves[site] for site in ("east", "west")]
+    assert all(past.unseen for reserve in reserves for past in reserve.past)
+    assert willis("audit", "verify", undisturbed / "translator", "--dataset", undisturbed / "dataset").status == 0
     assert (
         str(cost([plan.spending for plan in plans], DELTA)) in (undisturbed / "dataset" / "README.md").read_text()
     )
@@ -113,18 +120,24 @@ def test_cases_are_coherent_and_the_card_says_how_they_were_made(undisturbed: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["between the runs", "before publication"])
+@pytest.mark.parametrize("place", BEFORE)
 def test_an_interrupted_chain_is_resumed_to_the_same_bytes(
     place: str, undisturbed: Path, cohorts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(out: Path, *rest: object) -> None:
-        if place == "before publication" or out.name == "translator":
+    steps: list[str] = []
+
+    def killed(out: Path, engine: Engine, *extent: Extent) -> None:
+        if len(steps) == BEFORE[place]:
             raise Killed
-        train_run(out, *rest)  # type: ignore[arg-type]
+        steps.append(out.name)
+        conduct_run(out, engine, *extent)
+
+    def never(out: Path) -> None:
+        raise Killed
 
     with monkeypatch.context() as patch:
-        name = "finish" if place == "before publication" else "train_run"
-        patch.setattr(chaining, name, killed)
+        patch.setattr(chaining, "conduct_run", killed)
+        patch.setattr(chaining, "finish", never)
         with pytest.raises(Killed):
             chain(tmp_path, cohorts, "--epsilon", EPSILON)
     assert not (tmp_path / "out" / "dataset").exists()
@@ -137,18 +150,36 @@ def test_an_interrupted_chain_is_resumed_to_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_a_cap_that_holds_one_run_stops_the_second_and_leaves_the_first(cohorts: Path, tmp_path: Path) -> None:
+def test_a_cap_that_holds_one_run_stops_both_before_anything_is_spent(cohorts: Path, tmp_path: Path) -> None:
     mine = shutil.copytree(cohorts, tmp_path / "home" / "cohorts")
     write_policy(mine / "west", "max_epsilon = 5.0\n")
     outcome = chain(tmp_path, mine, "--epsilon", EPSILON)
     sentence = outcome.sentence()
-    assert "west refuses: this run would bring the cohort to" in sentence
-    assert "out/lesions is finished and stays" in sentence
+    assert "west refuses: this run would cost the cohort" in sentence
+    assert "nothing was trained or spent" in sentence
+    out = tmp_path / "out"
+    assert not any(out.rglob("round-*.safetensors"))
+    ledger = RunFolder(out / "lesions").home.open_ledger()
+    ledger.close()
+    first = view(ledger.events, RunFolder(out / "lesions").plan().run)
+    assert {site: first.spent(site).steps for site in first.reserves} == {"east": 0, "west": 0}
     write_policy(tmp_path / "cohorts" / "west", "max_epsilon = 20.0\n")
-    first = snapshot(tmp_path / "out" / "lesions" / "checkpoints")
-    assert willis("simulate", tmp_path / "out", "--resume").status == 0
-    assert snapshot(tmp_path / "out" / "lesions" / "checkpoints") == first
-    assert (tmp_path / "out" / "dataset").exists()
+    assert willis("simulate", out, "--resume").status == 0
+    assert willis("audit", "verify", out / "translator", "--dataset", out / "dataset").status == 0
+
+
+@pytest.mark.slow
+def test_with_patients_at_several_sites_the_second_run_comes_later(cohorts: Path, tmp_path: Path) -> None:
+    """Its price together with the first's would not hold for a patient at both sites."""
+    mine = shutil.copytree(cohorts, tmp_path / "home" / "cohorts", ignore=shutil.ignore_patterns(HOME))
+    outcome = chain(tmp_path, mine, "--epsilon", EPSILON, "--overlap", 2)
+    assert outcome.status == 0, outcome
+    seen = RunFolder(tmp_path / "out" / "translator")
+    ledger = seen.home.open_ledger()
+    ledger.close()
+    reserves = view(ledger.events, seen.plan().run).reserves
+    assert reserves
+    assert not any(past.unseen for reserve in reserves.values() for past in reserve.past)
 
 
 @pytest.fixture(scope="module")
