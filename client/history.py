@@ -62,9 +62,16 @@ def past(
     )
 
 
-def without_marks(past: Sequence[Past]) -> list[Past]:
-    """Return a past without saying of what nothing had run yet: that changes when it runs."""
-    return [one.model_copy(update={"unseen": False}) for one in past]
+def as_reserved(past: tuple[Past, ...], known: SignedEvent) -> tuple[Past, ...]:
+    """Return the past of a run that began as its reservation has it, if but what had run at the time differs.
+
+    A run that began is counted in full ever since, so that what ran meanwhile was chosen with it. One that was
+    given back before it began is not: were it taken up again, it would be chosen from several in the light of what
+    ran, and no price of plans fixed together covers that.
+    """
+    then = known.event.past if isinstance(known.event, Reserve) else ()
+    unmarked = [[one.model_copy(update={"unseen": False}) for one in each] for each in (past, then)]
+    return then if unmarked[0] == unmarked[1] else past
 
 
 def filter_order(events: Sequence[SignedEvent]) -> int | None:

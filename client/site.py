@@ -224,6 +224,8 @@ class Site:
         if order := history.filter_order(ledger.events):
             policy = policy.model_copy(update={"renyi_order": order})  # fixed before any result, for good
         past = history.past(ledger.events, without=run.run, begun=self._begun())
+        if known is not None and self.outbox(run.run).rounds:
+            past = history.as_reserved(past, known)
         reason = _objection(policy, run, len(cohort.ids), past, known)
         if reason:
             refusal = Refuse(
@@ -319,10 +321,8 @@ class Site:
 
 def _objection(policy: Policy, run: Run, patients: int, past: tuple[Past, ...], known: SignedEvent | None) -> str:
     """Return why a run may not be reserved (again), or ""; nothing in it is computed from patients."""
-    if known is not None and isinstance(known.event, Reserve):
-        if history.without_marks(known.event.past) != history.without_marks(past):
-            return "the run was settled and other runs were reserved since; start another run"
-        past = known.event.past  # what it was chosen with has not changed by having run since
+    if known is not None and isinstance(known.event, Reserve) and known.event.past != past:
+        return "the run was settled and other runs were reserved, or ran, since; start another run"
     try:
         decide(policy, run, patients, past, code_digest())
     except (PolicyRefusal, UsageError) as err:  # a cap that means nothing at the filter's order is one, too

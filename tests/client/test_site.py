@@ -197,6 +197,19 @@ def test_one_of_two_plans_may_be_settled_and_reserved_again_after_the_other_ran(
     assert reserve(site, OTHER, resume=True) == before
 
 
+def test_of_plans_fixed_together_none_can_be_picked_in_the_light_of_another(site: Site) -> None:
+    """Each alternative, given back before the first plan ran, would be priced as if it were the only one."""
+    reserve(site, SEEDED)
+    for digit in "abc":
+        alternative = OTHER.model_copy(update={"run": digit * 16})
+        assert [p.unseen for p in reserved(reserve(site, alternative)).past] == [True]
+        site.settle(alternative.run)
+    begin(site, SEEDED, 1)
+    picked = reserve(site, OTHER.model_copy(update={"run": "b" * 16}), resume=True)
+    assert isinstance(picked.event, Refuse)
+    assert "or ran, since" in picked.event.reason
+
+
 def test_plans_reserved_together_share_the_cap_by_their_joint_price(site: Site) -> None:
     twice = cost([SEEDED.spending] * 2, SEEDED.delta).epsilon
     write_policy(site.folder, f"max_epsilon = {twice + 0.01}\n")
@@ -295,7 +308,7 @@ def test_a_settled_run_is_not_reserved_again_behind_the_back_of_another(site: Si
     reserve(site, OTHER)
     refusal = reserve(site, SYSTEM, resume=True).event
     assert isinstance(refusal, Refuse)
-    assert "other runs were reserved since" in refusal.reason
+    assert "other runs were reserved, or ran, since" in refusal.reason
 
 
 def test_patients_who_join_between_rounds_are_not_trained_on(site: Site) -> None:
