@@ -7,7 +7,7 @@ shut out is kept aside to be looked at, marked and without its signature, until 
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +104,8 @@ def drawing_place(run: RunFolder, out: Path) -> Iterator[Path]:
         yield partial
     finally:
         remove(partial)
+        with suppress(OSError):
+            partial.parent.rmdir()  # where it holds no other candidate
 
 
 def place(run: RunFolder, made: Path, gate: Gate) -> Path:
