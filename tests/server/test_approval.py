@@ -80,7 +80,7 @@ def test_without_stewards_a_data_set_is_released_at_once_and_its_gate_is_on_reco
     (gate,) = here.events(Gate)
     assert isinstance(gate, Gate)
     assert (gate.manifest, gate.checks, gate.failed) == (done.manifest, done.checks, ())
-    assert here.judged() == [True, None]
+    assert here.judged() == [True, True]
     assert not (tmp_path / FOLDER).exists()
 
 
@@ -239,7 +239,7 @@ def test_a_distance_that_is_demanded_is_waited_for_and_then_decides(tmp_path: Pa
         here.release(made, distance=DistanceAnswer(False, "closer than held-out patients"))
     assert here.release(made, distance=DistanceAnswer(True, "no closer than held-out patients")).path == here.out
     assert [len(gate.failed) for gate in view(here.store.events, RUN_ID).gates] == [1, 1, 0]
-    assert here.judged() == [True, None]
+    assert here.judged() == [True, True]
 
 
 def crash(*_: object, **__: object) -> None:
