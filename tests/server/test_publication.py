@@ -21,6 +21,7 @@ from server.run import sampling
 from server.run.drawing import Drawer
 from server.run.folder import RunFolder
 from shared.errors import LedgerError, PublicationRefused, UsageError
+from shared.imaging.case_names import stem
 from shared.imaging.scan import Role, Scan, Timing
 from shared.imaging.series import read_series
 from shared.ledger.events import Refuse, Release
@@ -118,7 +119,7 @@ def test_cases_are_written_as_they_were_drawn(dataset: Path) -> None:
     for number, scan in enumerate(scans(), start=1):
         name = f"sub-syn{number:04d}"
         for role, dtype in ((Role.ANGIO, np.float32), (Role.VESSELS, np.uint8)):
-            image = nib.load(dataset / name / "anat" / f"{name}_desc-synthetic_{role.value}.nii.gz")
+            image = nib.load(dataset / name / "anat" / f"{name}_{stem(role)}.nii.gz")
             assert image.get_data_dtype() == dtype
             assert np.array_equal(np.asarray(image.dataobj), scan.volumes[role])
             assert np.allclose(image.affine, AFFINE)
