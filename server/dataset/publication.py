@@ -9,12 +9,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from server.dataset.card import card, unsafe_card
 from server.dataset.cases import check_cases, write_cases
+from server.dataset.contents import Contents
 from server.dataset.files import write_files
 from server.dataset.gate import reasons_not_to_publish
+from server.dataset.mark import mark_of
 from server.dataset.origin import USUAL, Origin
+from server.dataset.proof import write_proof
 from server.dataset.seal import seal, seal_faults, sealed_by
+from server.dataset.unsafe_card import unsafe_card
 from server.ledger.export import export_ledger
 from server.ledger.recorder import Recorder
 from server.report.build import write_report
@@ -29,7 +32,7 @@ from shared.ledger.events import Event, Release
 from shared.ledger.release_rules import kind_of
 from shared.ledger.store import LedgerStore
 from shared.ledger.verify_coverage import uncovered
-from shared.ledger.view import first_release, head_of, view, views
+from shared.ledger.view import first_release, head_of, lines_of, view, views
 
 
 def publish(
@@ -48,20 +51,19 @@ def publish(
     if reasons := reasons_not_to_publish(seen) or uncovered(origin.earlier, seen, views(store.events)):
         raise PublicationRefused(f"run {run[:12]} may not be published: {'; '.join(reasons)}")
     kind = kind_of(seen)
+    # Referring to the log as it was before any release keeps the bytes equal when publishing is repeated.
+    before = store.events[: first_release(seen, len(store.events))]
+    checkpoint = Checkpoint.by(coordinator, head_of(lines_of(before)))
+    mark = mark_of(seen, checkpoint.head)
     with whole_or_nothing(out) as partial:
-        mark = "SYNTHETIC" if kind == "release" else "SIMULATION, NOT A RELEASE"
-        cases = write_cases(partial, scans, prefix="syn", description=f"{mark} willis {run[:12]}")
-        # Referring to the log as it was before any release keeps the bytes equal when publishing is repeated.
-        lines = store.lines[: first_release(seen, len(store.lines))]
-        checkpoint = Checkpoint.by(coordinator, head_of(lines))
-        write_files(partial, seen, cases, checkpoint, lines)
-        text = card(seen, cases, checkpoint, coordinator, origin)
-        (partial / "README.md").write_text(text, encoding="utf-8")
+        cases = write_cases(partial, scans, prefix="syn", description=mark.description, comment=mark.comment)
+        write_files(partial, Contents(before, run, cases, checkpoint), coordinator, origin)
         sums = seal(partial, coordinator)
         check_cases(partial, cases)
         _check_seal(partial, coordinator)
         made = Release(run=run, kind=kind, cases=len(cases), manifest=digest(sums), earlier=origin.earlier)
         _record(store, made, coordinator)
+        write_proof(partial, store.events, coordinator)
         export_ledger(store, folder.ledger, coordinator)
         write_report(folder.path)
     return out

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from server.dataset import gate, publication
-from server.dataset.card import _MEANING
 from server.dataset.cases import check_cases, write_cases
+from server.dataset.contents import MEANING
 from server.dataset.origin import USUAL
 from server.dataset.publication import publish, write_unsafe_samples
 from server.dataset.seal import NAMESPACE, SIGNATURE, SIGNERS, SUMS, sealed_by
@@ -98,7 +98,7 @@ def test_a_data_card_says_what_every_kind_of_volume_means(tmp_path: Path) -> Non
     said = (tmp_path / "dataset" / "README.md").read_text()
     assert "- `cbf`: cerebral blood flow, ml/100 g/min" in said
     assert "- `dsc`: series of a contrast bolus" in said
-    assert set(_MEANING) == set(Role)
+    assert set(MEANING) == set(Role)
 
 
 def test_a_published_series_that_reads_back_in_another_shape_is_refused(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_crash_leaves_no_data_set_and_publishing_can_be_repeated(
     def crash(*_: object) -> None:
         raise OSError("no space left")
 
-    for step in ("write_files", "seal", "check_cases", "_record", "export_ledger", "write_report"):
+    for step in ("write_files", "seal", "check_cases", "_record", "write_proof", "export_ledger", "write_report"):
         with monkeypatch.context() as patch:
             patch.setattr(publication, step, crash)
             with pytest.raises(OSError, match="no space left"):
