@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from server.dataset.cases import Case
 from server.dataset.contents import LICENCE, MEANING, Contents
 from server.dataset.text import Row, write_json, write_table
 from shared.canonical import Json
@@ -48,8 +49,7 @@ def write_bids(folder: Path, made: Contents) -> None:
     for name, fields in sidecars(made).items():
         write_json(folder / name, fields)
     if Role.ANATOMY in made.roles:
-        rows = [("index", "name"), *((str(s.number), s.name) for s in STRUCTURES)]
-        write_table(folder / f"{stem(Role.ANATOMY)}.tsv", rows)
+        write_table(folder / f"{stem(Role.ANATOMY)}.tsv", label_table())
     (folder / "CHANGES").write_text(_CHANGES)
     (folder / ".bidsignore").write_text("".join(f"{name}\n" for name in [*_OWN, f"sub-*/{NOT_BIDS}"]))
 
@@ -79,17 +79,26 @@ def participants(names: Sequence[str]) -> list[Row]:
     return [("participant_id", "synthetic"), *((name, "yes") for name in names)]
 
 
+def label_table() -> list[Row]:
+    """Return the names of the numbers in anatomical maps, as rows."""
+    return [("index", "name"), *((str(structure.number), structure.name) for structure in STRUCTURES)]
+
+
+def stripped(cases: Sequence[Case]) -> bool:
+    """Whether every image is known to be 0 outside the brain."""
+    return all(case.is_stripped for case in cases)
+
+
 def sidecars(made: Contents) -> dict[str, dict[str, Json]]:
     """Return file name -> fields of the sidecars at the root, one a role that BIDS has a name for."""
     if subfolder(made.roles) == NOT_BIDS:
         return {}
-    stripped = all(case.is_stripped for case in made.cases)
     found: dict[str, dict[str, Json]] = {}
     for role in made.roles:
         fields: dict[str, Json] = {"Description": MEANING[role]}
         if role in _MASKS:
             fields |= {"Type": _MASKS[role], "Manual": False}
         elif not role.is_label:
-            fields["SkullStripped"] = stripped
+            fields["SkullStripped"] = stripped(made.cases)
         found[f"{stem(role)}.json"] = fields
     return found

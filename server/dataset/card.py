@@ -6,11 +6,13 @@ made, for what it is meant, and seven criteria, of which those that need real im
 
 from server.dataset.contents import FORBIDDEN, INTENDED, KEYWORDS, LICENCE, LIMITS, MEANING, Contents
 from server.dataset.loaders import loaders
+from server.dataset.manifest import name_of
 from server.dataset.origin import Origin
 from server.dataset.seal import NAMESPACE
 from server.report.words import NOISE, pretraining
 from shared.canonical import Json
 from shared.identity import Identity
+from shared.imaging.case_names import NOT_BIDS, subfolder
 from shared.sshsig import principal
 
 CARD = "README.md"
@@ -52,18 +54,20 @@ tags:
 def _what(made: Contents) -> str:
     shapes = sorted({"×".join(map(str, case.shape)) for case in made.cases})
     first = next(iter(made.cases[0].files.values()))
+    like = "BIDS-like, for BIDS has no names for a contrast bolus and perfusion maps"
+    layout = like if subfolder(made.roles) == NOT_BIDS else "A BIDS derivative"
     return f"""## What this is
 
 {len(made.cases)} synthetic cases. No image shows a person: each was made of random numbers, by a generator or a
-public simulator. Volumes: {", ".join(shapes)} voxels. Each case has:
+public simulator. Volumes: {", ".join(shapes)} voxels. Each case has, by the names of `metadata.csv`:
 
-{chr(10).join(f"- `{role.value}`: {MEANING[role]}" for role in made.roles)}
+{chr(10).join(f"- `{name_of(role)}`: {MEANING[role]}" for role in made.roles)}
 
 ![The first cases, as they are](contact-sheet.png)
 
-A BIDS derivative; only what lies in `perf/`, for which BIDS has no names, is BIDS-like. Images are float32, labels
-uint8, affines in millimetres. Example: `{first}`. `manifest.tsv` and
-`manifest.json` list every case with its shape, spacing and number of labelled voxels.
+{layout}. Images are float32, labels uint8, affines in millimetres.
+Example: `{first}`.
+`manifest.tsv` and `manifest.json` list every case with its shape, spacing and number of labelled voxels.
 """
 
 

@@ -6,11 +6,14 @@ from shared.lazy_group import LazyGroup
 
 _COMMANDS = {
     "publish": "server.dataset.publishing:publish",
+    "verify": "server.dataset.verifying:verify",
+    "pack": "server.dataset.packing:pack",
 }
 
 _EPILOG = """\b
 Example:
   willis dataset publish run more --count 1000
+  willis dataset verify more
 """
 
 

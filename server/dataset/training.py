@@ -36,7 +36,6 @@ def target(roles: Sequence[Role]) -> Role | None:
 
 def decathlon(made: Contents) -> dict[str, Json]:
     """Return dataset.json; a data set of labels alone, or of images alone, has no task for nnU-Net."""
-    images, label = channels(made.roles), target(made.roles)
     about: dict[str, Json] = {
         "name": made.title,
         "description": f"Synthetic; no image shows a person. {LIMITS}",
@@ -44,18 +43,26 @@ def decathlon(made: Contents) -> dict[str, Json]:
         "licence": LICENCE,
         "release": "1.0.0",
         "tensorImageSize": "3D",
-        "modality": {str(number): "MRI" for number in range(len(images))},
-        "channel_names": {str(number): name_of(role) for number, role in enumerate(images)},
-        "labels": {"background": 0, name_of(label): 1} if label else {},
+        **interface(made.roles),
         "file_ending": ".nii.gz",
         "numTraining": len(made.cases),
         "numTest": 0,
         "training": training(made.cases),
         "test": [],
     }
-    if images and label:
-        about["dataset"] = tasks(made.cases)
+    if nnunet := tasks(made.cases):
+        about["dataset"] = nnunet
     return about
+
+
+def interface(roles: Sequence[Role]) -> dict[str, Json]:
+    """Return what goes into a network and what comes out."""
+    images, label = channels(roles), target(roles)
+    return {
+        "modality": {str(number): "MRI" for number in range(len(images))},
+        "channel_names": {str(number): name_of(role) for number, role in enumerate(images)},
+        "labels": {"background": 0, name_of(label): 1} if label else {},
+    }
 
 
 def training(cases: Sequence[Case]) -> list[Json]:

@@ -68,7 +68,7 @@ def parse_tlog_proof(text: str, where: str) -> TlogProof:
         entry = base64.b64decode(extra.removeprefix("extra "), validate=True)
         path = tuple(base64.b64decode(value, validate=True) for value in hashes)
         found = TlogProof(entry, int(index.removeprefix("index ")), path, checkpoint)
-        if found.text != text or any(len(value) != 32 for value in path):
+        if found.text != text or found.index < 0 or any(len(value) != 32 for value in path):
             raise ValueError("another way of writing the same")
     except (ValueError, binascii.Error) as err:
         raise LedgerError(f"{where}: not a proof from a log (C2SP tlog-proof); get it again") from err
