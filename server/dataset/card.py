@@ -144,7 +144,7 @@ def _quality() -> str:
 |---|---|
 | congruence, coverage | not measured here: it takes real images; whoever has some can use `willis evaluate` |
 | constraint | every voxel is finite, masks hold 0 and 1, files of a case share one grid: checked before release |
-| completeness | every case has every file listed above; nothing is missing at random |
+| completeness | every case has every file listed above |
 | compliance | the privacy claimed above follows from the ledger in this folder |
 | consistency | not measured: how quality differs between sites or groups of patients is unknown |
 """

@@ -8,6 +8,7 @@ _COMMANDS = {
     "publish": "server.dataset.publishing:publish",
     "verify": "server.dataset.verifying:verify",
     "pack": "server.dataset.packing:pack",
+    "dicom": "server.dataset.exporting:dicom",
 }
 
 _EPILOG = """\b

@@ -14,7 +14,7 @@ from server.dataset.croissant import CROISSANT
 from server.dataset.deposit import REGISTRY, ZENODO
 from server.dataset.manifest import TABLE
 from server.dataset.seal import PROOF, SIGNATURE, SUMS, files_in, sha256
-from server.dataset.verify import examine_dataset
+from server.dataset.verify import require_sound
 from shared.errors import PublicationRefused
 from shared.files import new_folder
 
@@ -26,11 +26,10 @@ def pack(dataset: Path, out: Path) -> Path:
     """Write the new folder `out` with the archive of a data set, what describes it, and sums; return the archive.
 
     Raises:
-        PublicationRefused: the data set fails a check of `examine_dataset`, or was never released.
+        PublicationRefused: as `require_sound`, or the data set was never released.
         UsageError: `out` exists.
     """
-    if failed := [finding.line for finding in examine_dataset(dataset, None) if finding.passed is False]:
-        raise PublicationRefused(f"{dataset}: {failed[0]}; see `willis dataset verify`, and get it again")
+    require_sound(dataset)
     if not (dataset / PROOF).exists():
         raise PublicationRefused(f"{dataset}: no {PROOF}, so it was never released; release it first")
     with new_folder(out) as partial:

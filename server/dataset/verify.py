@@ -24,7 +24,7 @@ from server.dataset.verify_log import (
     evidence_in,
 )
 from server.dataset.verify_tables import check_tables
-from shared.errors import WillisError
+from shared.errors import PublicationRefused, WillisError
 from shared.ledger.finding import Finding
 
 
@@ -50,6 +50,16 @@ def examine_dataset(folder: Path, key: str | None) -> Iterator[Finding]:
     yield from (check(found) for check in (check_signers, check_head, check_rules, check_claims))
     yield from _contents(found)
     yield from (check(found) for check in (check_registry, check_proof))
+
+
+def require_sound(folder: Path) -> None:
+    """Refuse to do anything with a data set that fails a check.
+
+    Raises:
+        PublicationRefused: the first failure.
+    """
+    if failed := [finding.line for finding in examine_dataset(folder, None) if finding.passed is False]:
+        raise PublicationRefused(f"{folder}: {failed[0]}; see `willis dataset verify`, and get it again")
 
 
 def check_plain(folder: Path) -> Finding:
