@@ -27,16 +27,8 @@ from shared.ledger.view import RunView, first_release, head_of, lines_of, view
 
 _EPSILON = re.compile(r"(?:ε|epsilon)\s*[=:]\s*[\d.]+")
 _CLAIMING = ("README.md", "croissant.json", "zenodo.json")  # files of a data set that people read claims in
-_UNREADABLE = (
-    WillisError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    SafetensorError,
-    RecursionError,
-)
+_WRONG_FORM = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # what JSON by others leads to
+_UNREADABLE = (WillisError, SafetensorError, OSError, *_WRONG_FORM)
 
 
 def guarded(check: str, question: Callable[[], Finding]) -> Finding:

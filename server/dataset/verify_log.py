@@ -112,7 +112,9 @@ def check_proof(found: Evidence) -> Finding:
     def compare() -> Finding:
         proof = parse_tlog_proof(path.read_bytes().decode(), PROOF)
         problems = _entry_problems(found, proof) + _release_problems(found, proof)
-        return Finding.of(check, problems, f"entry {proof.index} of {proof.checkpoint.head.size}")
+        between = proof.index - len(found.lines)
+        apart = f"; {between} entries between it and the ledger here are not shown" if between > 0 else ""
+        return Finding.of(check, problems, f"entry {proof.index} of {proof.checkpoint.head.size}{apart}")
 
     return guarded(check, compare)
 

@@ -28,7 +28,7 @@ from shared.ledger.view import head_of
 from shared.privacy.events import NoiseSource
 from tests.commands import willis
 from tests.server.datasets import KINDS, lesions, released, resealed
-from tests.server.ledgers import COORDINATOR, Story, identity
+from tests.server.ledgers import COORDINATOR, NON_PRIVATE_PAST, Story, identity
 
 ROLES = (Role.ANGIO, Role.VESSELS)
 IMAGES = [case_file(f"sub-syn000{number}", role, ROLES) for number in (1, 2) for role in ROLES]
@@ -93,7 +93,16 @@ def test_a_later_release_of_the_same_run_passes(tmp_path: Path) -> None:
     released(tmp_path)
     store = LedgerStore(tmp_path / "home" / "ledger.sqlite", create=False)
     more = publish(RunFolder(tmp_path), tmp_path / "more", lesions(), store=store)
-    assert [finding.line for finding in examine_dataset(more, None) if not finding.passed] == []
+    findings = list(examine_dataset(more, None))
+    assert [finding.line for finding in findings if not finding.passed] == []
+    assert "1 entries between" in findings[-1].detail
+
+
+def test_where_nothing_finite_is_guaranteed_there_is_no_registry_record(tmp_path: Path) -> None:
+    out = released(tmp_path, story=Story(past={"north": (NON_PRIVATE_PAST,)}))
+    assert "ε = ∞" in (out / "README.md").read_text()
+    assert not (out / "registry.yaml").exists()
+    assert failed(out) == []
 
 
 def test_the_files_below_are_all_there_are(original: Path) -> None:
