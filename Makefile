@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= build/demo
 
-.PHONY: demo test test-slow test-faults test-deploy bench bench-audit lint clean
+.PHONY: demo test test-slow test-faults test-deploy test-consumers bench bench-audit lint clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Willis needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
@@ -39,6 +39,10 @@ test-deploy: .venv/.ready  ## a real federation: TLS, Flower's processes, networ
 	for tool in ip curl nginx faketime; do \
 	  command -v $$tool >/dev/null || exec apt-get install --yes iproute2 curl nginx-light faketime; done
 	$(BIN)/python -m pytest -m deploy -s tests/deploy
+
+test-consumers: .venv/.ready  ## data sets in the libraries and validators that read them
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet -e ".[ray,dev,consumers,dicom]"
+	$(BIN)/python -m pytest -m consumers tests/consumers
 
 bench: .venv/.ready  ## ratios against plain training, with memory
 	$(BIN)/python -m benchmarks

@@ -22,11 +22,13 @@ from shared.canonical import Json, canonical, digest, digest_arrays
 from shared.errors import WillisError
 from shared.ledger.events import Federation, Reserve, Run, Settle
 from shared.ledger.finding import Finding
-from shared.ledger.log import SignedEvent, bound, parse
-from shared.ledger.view import first_release, head_of, lines_of, view
+from shared.ledger.log import Head, SignedEvent, bound, parse
+from shared.ledger.view import RunView, first_release, head_of, lines_of, view
 
 _EPSILON = re.compile(r"(?:ε|epsilon)\s*[=:]\s*[\d.]+")
-_UNREADABLE = (WillisError, OSError, ValueError, KeyError, TypeError, SafetensorError)
+_CLAIMING = ("README.md", "croissant.json", "zenodo.json")  # files of a data set that people read claims in
+_WRONG_FORM = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # what JSON by others leads to
+_UNREADABLE = (WillisError, SafetensorError, OSError, *_WRONG_FORM)
 
 
 def guarded(check: str, question: Callable[[], Finding]) -> Finding:
@@ -135,16 +137,28 @@ def check_release(dataset: Path, events: Sequence[SignedEvent], run: str, key: s
             problems.append("its checkpoint is not of the ledger as it was before the release")
         if (dataset / LINES).read_bytes() != jsonl(lines):
             problems.append("ledger.jsonl is not the beginning of this ledger")
-        claimed = _loaded(dataset / "dataset_description.json").get("DifferentialPrivacy")
-        right = privacy_claims(view(known, run), then.head)
-        if claimed != right:
-            problems.append("dataset_description.json claims another privacy than the ledger gives")
-        card = (dataset / "README.md").read_text(encoding="utf-8")
-        if strange := sorted(set(_EPSILON.findall(card)) - set(_EPSILON.findall(canonical(right).decode()))):
-            problems.append(f"README.md names an ε that does not follow from the ledger: {', '.join(strange)}")
+        problems += claim_problems(dataset, view(known, run), then.head)
         return Finding.of(check, problems, f"release of {cases} cases")
 
     return guarded(check, compare)
+
+
+def claim_problems(dataset: Path, seen: RunView, head: Head) -> list[str]:
+    """Return what a data set claims of privacy that the log with that head does not say of its run.
+
+    Raises:
+        OSError, ValueError, AttributeError: a file cannot be read.
+    """
+    right = privacy_claims(seen, head)
+    problems = []
+    if _loaded(dataset / "dataset_description.json").get("DifferentialPrivacy") != right:
+        problems.append("dataset_description.json claims another privacy than the ledger gives")
+    follows = set(_EPSILON.findall(canonical(right).decode()))
+    for name in _CLAIMING:
+        text = (dataset / name).read_text(encoding="utf-8") if (dataset / name).exists() else ""
+        if strange := sorted(set(_EPSILON.findall(text)) - follows):
+            problems.append(f"{name} names an ε that does not follow from the ledger: {', '.join(strange)}")
+    return problems
 
 
 def check_checkpoint(run_dir: Path, events: Sequence[SignedEvent], run: str) -> Finding:

@@ -8,8 +8,6 @@ from server.audit.steps import Evidence, examine
 from server.audit.words import verdict
 from shared.ledger.finding import Finding
 
-_MARKS = {True: "✓", False: "✗", None: "–"}
-
 _BEYOND = (
     "that a site really has the patients it declares, and that no patient is at more sites than declared",
     "that a site really clipped and added the noise it signed for, with the code it should run",
@@ -81,7 +79,7 @@ def verify(
     """
     findings = list(examine(Evidence(run, key, kept, site, dataset or run / "dataset", network)))
     for finding in findings:
-        click.echo(f"{_MARKS[finding.passed]} {finding.check}: {finding.detail}")
+        click.echo(finding.line)
     click.echo("\nWhat this could not verify:")
     for line in beyond(findings, key):
         click.echo(f"  - {line}")

@@ -1,6 +1,6 @@
-"""Synthetic cases as files: NIfTI in a BIDS-like derivative layout, and a manifest row for each case."""
+"""Synthetic cases as files: NIfTI named as `shared.imaging.case_names` says, and a manifest row for each case."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from shared.canonical import Json
 from shared.errors import PublicationRefused
 from shared.evaluation.contact_sheet import contact_sheet, projection_sheet
 from shared.imaging import nifti
+from shared.imaging.case_names import SYNTHETIC, case_file
 from shared.imaging.scan import Role, Scan
 from shared.imaging.series import read_series, write_series
 
@@ -27,6 +28,7 @@ class Case:
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]  # mm
     label_voxels: dict[Role, int]
+    is_stripped: bool = False  # whether every image is 0 wherever its labels say that there is no brain
 
     def row(self) -> dict[str, Json]:
         """Return the manifest's entry."""
@@ -40,11 +42,18 @@ class Case:
 
 
 def write_cases(
-    folder: Path, scans: Iterable[Scan], *, prefix: str, description: str, made: str = "synthetic"
+    folder: Path,
+    scans: Iterable[Scan],
+    *,
+    prefix: str,
+    description: str,
+    comment: str = "",
+    made: str = SYNTHETIC,
 ) -> list[Case]:
     """Write every scan as sub-PREFIXnnnn, one at a time, and a contact sheet of the first few.
 
-    `made` is what file names say of how volumes came about.
+    Every header says `description`, and `comment` at any length; `made` is what file names say of how volumes came
+    about.
 
     Raises:
         PublicationRefused: there is no case, or one has voxels that are not finite, masks of other values
@@ -52,13 +61,31 @@ def write_cases(
     """
     cases, shown = [], []
     for number, scan in enumerate(scans, start=1):
-        cases.append(_write_case(folder, f"sub-{prefix}{number:04d}", scan, description, made))
+        name = f"sub-{prefix}{number:04d}"
+        files = {role: case_file(name, role, scan.volumes, made) for role in sorted(scan.volumes)}
+        cases.append(described(name, files, scan))
+        for role, file in files.items():
+            _write(folder / file, role, scan, description, comment)
         if number <= SHEET_CASES:
             shown.append(scan)
     if not cases:
         raise PublicationRefused("there are no cases; ask for at least one sample")
     (folder / "contact-sheet.png").write_bytes(sheet(shown))
     return cases
+
+
+def described(name: str, files: Mapping[Role, str], scan: Scan) -> Case:
+    """Return the case that a scan is, after checking its volumes.
+
+    Raises:
+        PublicationRefused: as `write_cases`.
+    """
+    for role in files:
+        _check_volume(name, role, scan)
+    affine = scan.affine.astype(np.float32).astype(np.float64)  # as a header holds it
+    spacing = Scan(scan.volumes, affine).spacing
+    counts = {role: int((scan.volumes[role] > 0).sum()) for role in files if role.is_label}
+    return Case(name, dict(files), scan.shape, spacing, counts, _is_stripped(scan))
 
 
 def check_cases(folder: Path, cases: Sequence[Case]) -> None:
@@ -69,14 +96,29 @@ def check_cases(folder: Path, cases: Sequence[Case]) -> None:
         CohortError: a file cannot be read.
     """
     for case in cases:
-        for role, file in case.files.items():
-            voxels, affine = (read_series if role.is_series else nifti.read)(folder / file)[:2]
-            same = voxels.shape[:3] == case.shape
-            same &= np.allclose(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)), case.spacing, rtol=1e-5)
-            if role.is_label:
-                same &= int((voxels > 0).sum()) == case.label_voxels[role]
-            if not same:
-                raise PublicationRefused(f"{file}: reads back differently; check the disk and publish again")
+        if described(case.name, case.files, read_case(folder, case.files)) != case:
+            raise PublicationRefused(f"{case.name}: reads back differently; check the disk and publish again")
+
+
+def read_case(folder: Path, files: Mapping[Role, str]) -> Scan:
+    """Read the files of a case whole.
+
+    Raises:
+        CohortError: a file cannot be read.
+        PublicationRefused: the files lie on different grids.
+    """
+    volumes, affine, timing = {}, None, None
+    for role, file in files.items():
+        if role.is_series:
+            voxels, place, timing = read_series(folder / file)
+        else:
+            voxels, place = nifti.read(folder / file)
+        if affine is not None and not np.array_equal(affine, place):
+            raise PublicationRefused(f"{file}: its affine differs from that of the case's other files")
+        volumes[role], affine = voxels, place
+    if affine is None:
+        raise PublicationRefused("a case without files")
+    return Scan(volumes, affine, timing)
 
 
 def sheet(scans: Sequence[Scan]) -> bytes:
@@ -88,22 +130,20 @@ def sheet(scans: Sequence[Scan]) -> bytes:
     return contact_sheet(slices, SHEET_COLUMNS)
 
 
-def _write_case(folder: Path, name: str, scan: Scan, description: str, made: str) -> Case:
-    files, label_voxels = {}, {}
-    place = "anat" if scan.timing is None else "perf"  # with its sidecar, where a cohort is looked for
-    for role in sorted(scan.volumes):
-        voxels = scan.volumes[role]
-        _check_volume(name, role, scan)
-        files[role] = f"{name}/{place}/{name}_desc-{made}_{role.value}.nii.gz"
-        stored = voxels.astype(np.uint8 if role.is_label else np.float32)
-        if role.is_series:
-            assert scan.timing is not None  # as `_check_volume` says
-            write_series(folder / files[role], stored, scan.affine, scan.timing, description)
-        else:
-            nifti.write(folder / files[role], stored, scan.affine, description)
-        if role.is_label:
-            label_voxels[role] = int((voxels > 0).sum())
-    return Case(name, files, scan.shape, scan.spacing, label_voxels)
+def _write(path: Path, role: Role, scan: Scan, description: str, comment: str) -> None:
+    stored = scan.volumes[role].astype(np.uint8 if role.is_label else np.float32)
+    if role.is_series:
+        assert scan.timing is not None  # as `_check_volume` says
+        write_series(path, stored, scan.affine, scan.timing, description, comment)
+    else:
+        nifti.write(path, stored, scan.affine, description, comment=comment)
+
+
+def _is_stripped(scan: Scan) -> bool:
+    """Whether a label tells what is brain, and every image is 0 elsewhere."""
+    brain = next((scan.volumes[role] for role in (Role.BRAIN, Role.ANATOMY) if role in scan.volumes), None)
+    images = [voxels for role, voxels in scan.volumes.items() if not role.is_label]
+    return brain is not None and not any(voxels[brain == 0].any() for voxels in images)
 
 
 def _check_volume(name: str, role: Role, scan: Scan) -> None:

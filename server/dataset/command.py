@@ -9,11 +9,15 @@ _COMMANDS = {
     "approve": "server.dataset.approving:approve",
     "release": "server.dataset.approving:release",
     "steward": "server.dataset.stewarding:steward",
+    "verify": "server.dataset.verifying:verify",
+    "pack": "server.dataset.packing:pack",
+    "dicom": "server.dataset.exporting:dicom",
 }
 
 _EPILOG = """\b
 Example:
   willis dataset publish run more --count 1000
+  willis dataset verify more
 """
 
 

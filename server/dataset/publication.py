@@ -10,15 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from server.dataset.candidate import Candidate, GateShut, drawing_place, place, write_statement
-from server.dataset.card import card, unsafe_card
 from server.dataset.cases import check_cases, write_cases
+from server.dataset.contents import Contents
 from server.dataset.files import write_files
 from server.dataset.gate.distance import Demands, check_distance
 from server.dataset.gate.reading import check_files
 from server.dataset.gate.rules import check_run
+from server.dataset.mark import mark_of
 from server.dataset.origin import USUAL, Origin
 from server.dataset.release import Outcome, publish_records, record_gate, refuse_existing, settle
 from server.dataset.seal import seal, seal_faults, sealed_by
+from server.dataset.unsafe_card import unsafe_card
 from server.run.folder import RunFolder
 from shared.canonical import digest
 from shared.errors import PublicationRefused
@@ -27,9 +29,8 @@ from shared.identity import Identity
 from shared.imaging.scan import Scan
 from shared.ledger.checkpoint import Checkpoint
 from shared.ledger.events import Gate
-from shared.ledger.release_rules import kind_of
 from shared.ledger.store import LedgerStore
-from shared.ledger.view import first_release, head_of, view, views
+from shared.ledger.view import first_release, head_of, lines_of, view, views
 
 
 def publish(
@@ -51,16 +52,13 @@ def publish(
     of_run = check_run(seen, views(store.events), origin.earlier)
     if reasons := [check.words for check in of_run if not check.passed]:
         raise PublicationRefused(f"run {run[:12]} may not be published: {'; '.join(reasons)}")
-    kind = kind_of(seen)
+    # Referring to the log as it was before any release keeps the bytes equal when publishing is repeated.
+    before = store.events[: first_release(seen, len(store.events))]
+    checkpoint = Checkpoint.by(coordinator, head_of(lines_of(before)))
+    mark = mark_of(seen, checkpoint.head)
     with drawing_place(folder, out) as partial:
-        mark = "SYNTHETIC" if kind == "release" else "SIMULATION, NOT A RELEASE"
-        cases = write_cases(partial, scans, prefix="syn", description=f"{mark} willis {run[:12]}")
-        # Referring to the log as it was before any release keeps the bytes equal when publishing is repeated.
-        lines = store.lines[: first_release(seen, len(store.lines))]
-        checkpoint = Checkpoint.by(coordinator, head_of(lines))
-        write_files(partial, seen, cases, checkpoint, lines)
-        text = card(seen, cases, checkpoint, coordinator, origin)
-        (partial / "README.md").write_text(text, encoding="utf-8")
+        cases = write_cases(partial, scans, prefix="syn", description=mark.description, comment=mark.comment)
+        write_files(partial, Contents(before, run, cases, checkpoint), coordinator, origin)
         write_statement(partial, run, len(cases), origin.earlier)
         sums = seal(partial, coordinator)
         checks = (*of_run, *check_files(partial, cases), check_distance(None, demands))

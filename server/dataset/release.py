@@ -1,7 +1,7 @@
 """From candidate to release: the gate is recorded, a steward's decision taken in, and only then is anything moved.
 
-Order, so that a crash at any instant leaves nothing released without its record: gate, approval, release, export
-and report, and last one rename into place. Done again after a crash, each step finds what it left.
+Order, so that a crash at any instant leaves nothing released without its record: gate, approval, release, proof,
+export and report, and last one rename into place. Done again after a crash, each step finds what it left.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from pathlib import Path
 from server.dataset.approval import accept_approval
 from server.dataset.candidate import Candidate, tidy
 from server.dataset.gate.distance import DISTANCE, Demands, DistanceAnswer, check_distance
+from server.dataset.proof import write_proof
 from server.ledger.export import export_ledger
 from server.ledger.recorder import Recorder
 from server.report.build import write_report
@@ -94,6 +95,8 @@ def release(
     if why := reasons_against(seen) or not_released(seen, candidate.manifest):
         raise PublicationRefused(f"{candidate.path} may not be released: {'; '.join(why)}")
     _record(store, candidate.release(seen), coordinator)
+    if candidate.cases:
+        write_proof(candidate.path, store.events, coordinator)
     publish_records(folder, store)
     move_durably(candidate.path, out)
     tidy(folder)

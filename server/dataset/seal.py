@@ -12,6 +12,7 @@ from shared.sshsig import allowed_signer, ssh_sign, ssh_signer
 
 NAMESPACE = "willis-dataset"
 SUMS, SIGNATURE, SIGNERS = "SHA256SUMS", "SHA256SUMS.sig", "allowed_signers"
+PROOF = "release.tlog-proof"  # that the ledger has the release; made last, so not covered by the sums
 
 
 def seal(folder: Path, coordinator: Identity) -> bytes:
@@ -28,14 +29,14 @@ def seal(folder: Path, coordinator: Identity) -> bytes:
 
 def sums_of(folder: Path) -> bytes:
     """Return what SHA256SUMS must be: a line for every other file, in order of path."""
-    lines = [f"{_sha256(folder / name)}  {name}\n" for name in sorted(files_in(folder))]
+    lines = [f"{sha256(folder / name)}  {name}\n" for name in sorted(files_in(folder))]
     return "".join(lines).encode()
 
 
 def files_in(folder: Path) -> list[str]:
     """Return the files of a data set that SHA256SUMS covers, as paths relative to it with forward slashes."""
     names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()]
-    return [name for name in names if name not in (SUMS, SIGNATURE)]
+    return [name for name in names if name not in (SUMS, SIGNATURE, PROOF)]
 
 
 def seal_faults(folder: Path) -> list[str]:
@@ -45,7 +46,7 @@ def seal_faults(folder: Path) -> list[str]:
     faults = [f"{name} is missing" for name in sorted(listed.keys() - present)]
     faults += [f"{name} is not listed" for name in sorted(present - listed.keys())]
     for name in sorted(listed.keys() & present):
-        if _sha256(folder / name) != listed[name]:
+        if sha256(folder / name) != listed[name]:
             faults.append(f"{name} was changed")
     return faults
 
@@ -62,7 +63,7 @@ def sealed_by(folder: Path) -> str | None:
     return ssh_signer(armoured, NAMESPACE, (folder / SUMS).read_bytes())
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     """Return the SHA-256 of a file; of a link, which a data set may not hold, that of its target's name."""
     if path.is_symlink():
         return "link:" + os.readlink(path)

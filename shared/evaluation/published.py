@@ -8,13 +8,9 @@ import numpy as np
 
 from shared.errors import UsageError
 from shared.imaging import nifti
+from shared.imaging.case_names import SYNTHETIC, beside, case_files, stem
 from shared.imaging.patches import Patches
 from shared.imaging.scan import Role, Scan
-
-_ANGIO = f"_desc-synthetic_{Role.ANGIO.value}.nii.gz"
-_VESSELS = f"_desc-synthetic_{Role.VESSELS.value}.nii.gz"
-_LESION = f"_desc-synthetic_{Role.LESION.value}.nii.gz"
-_DWI = f"_desc-synthetic_{Role.DWI.value}.nii.gz"
 
 
 @dataclass(frozen=True)
@@ -27,9 +23,9 @@ class Published:
 
     def roles(self) -> set[Role]:
         """Return what the first case has: vessels come with an image, lesions with one or as masks alone."""
-        first = next(iter(sorted(self.folder.glob("sub-*/anat"))))
-        endings = {Role.ANGIO: _ANGIO, Role.VESSELS: _VESSELS, Role.LESION: _LESION, Role.DWI: _DWI}
-        return {role for role, ending in endings.items() if any(first.glob(f"*{ending}"))}
+        first = min(self.folder.glob("sub-*"))
+        read = (Role.ANGIO, Role.VESSELS, Role.LESION, Role.DWI)
+        return {role for role in read if any(first.glob(f"*/*_{stem(role)}.nii.gz"))}
 
     def pairs(self) -> Patches:
         """Return every axial slice of every case (n, 2, size, size): image as stored, label -1 or +1.
@@ -47,8 +43,8 @@ class Published:
             CohortError: a file cannot be read.
         """
         slices: list[Patches] = []
-        for path in sorted(self.folder.glob(f"sub-*/anat/*{_ANGIO}")):
-            label_path = path.with_name(path.name.removesuffix(_ANGIO) + _VESSELS)
+        for path in case_files(self.folder, Role.ANGIO):
+            label_path = beside(path, Role.ANGIO, Role.VESSELS)
             if not label_path.exists():
                 raise UsageError(f"{path}: no label {label_path.name} beside it; restore the data set")
             image, label = nifti.read(path)[0], nifti.read(label_path)[0]
@@ -67,8 +63,8 @@ class Published:
             CohortError: a file cannot be read.
         """
         cases = []
-        for path in sorted(self.folder.glob(f"sub-*/anat/*{_DWI}")):
-            label_path = path.with_name(path.name.removesuffix(_DWI) + _LESION)
+        for path in case_files(self.folder, Role.DWI):
+            label_path = beside(path, Role.DWI, Role.LESION)
             if not label_path.exists():
                 raise UsageError(f"{path}: no label {label_path.name} beside it; restore the data set")
             (image, affine), (lesion, _) = nifti.read(path), nifti.read(label_path)
@@ -83,7 +79,7 @@ class Published:
         Raises:
             CohortError: a file cannot be read.
         """
-        read = (nifti.read(path) for path in sorted(self.folder.glob(f"sub-*/anat/*{_LESION}")))
+        read = (nifti.read(path) for path in case_files(self.folder, Role.LESION))
         return [Scan({Role.LESION: mask}, affine) for mask, affine in read]
 
 
@@ -94,7 +90,7 @@ def find_published(folder: Path) -> Published:
         UsageError: there is none, with how to make one.
     """
     for place in (folder, folder / "dataset"):
-        if any(place.glob("sub-*/anat/*_desc-synthetic_*.nii.gz")):
+        if any(place.glob(f"sub-*/*/*desc-{SYNTHETIC}_*.nii.gz")):
             is_private, claim = _claim(place)
             return Published(place, is_private, claim)
     msg = (

@@ -22,6 +22,7 @@ from shared.imaging.scan import Volume
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 
 MAX_VOXELS = 512**3  # larger than any clinical head scan; a header that asks for more is refused unread
+_COMMENT = 6  # code of a header extension that holds plain text
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}  # in one unit of a header's time
 
 
@@ -111,12 +112,16 @@ def write(
     affine: NDArray[np.float64],
     description: str = "",
     frame_s: float | None = None,
+    comment: str = "",
 ) -> None:
     """Write voxels (i, j, k) or (i, j, k, t) with their affine in millimetres.
 
-    `description` has room for 79 bytes; `frame_s` is the time between the frames of a series in seconds.
+    `description` has room for 79 bytes, `comment` is an extension of the header of any length; `frame_s` is the
+    time between the frames of a series in seconds.
     """
     image = nib.Nifti1Image(voxels, affine)
+    if comment:
+        image.header.extensions.append(nib.nifti1.Nifti1Extension(_COMMENT, comment.encode()))
     image.header["descrip"] = description.encode()[:79]
     image.header.set_xyzt_units("mm", None if frame_s is None else "sec")
     if frame_s is not None:
@@ -126,6 +131,21 @@ def write(
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, compresslevel=4, filename="") as stream:
         stream.write(image.to_bytes())
     path.write_bytes(buffer.getvalue())
+
+
+def read_words(path: Path) -> tuple[str, list[str]]:
+    """Return the description and the comments in a file's header.
+
+    Raises:
+        CohortError: as `read`, for the header.
+    """
+    try:
+        header = nib.Nifti1Image.from_filename(path).header
+        comments = [e.get_content() for e in header.extensions if e.get_code() == _COMMENT]
+        described = header["descrip"].tobytes().rstrip(b"\0")
+        return described.decode(), [c.rstrip(b"\0").decode() for c in comments]
+    except Exception as err:  # as in `_read`
+        raise CohortError(f"{path}: not a readable NIfTI header ({_one_line(err)}); copy it again") from err
 
 
 def _one_line(err: BaseException) -> str:

@@ -82,10 +82,15 @@ def timing_of(
 
 
 def write_series(
-    path: Path, voxels: NDArray[np.generic], affine: NDArray[np.float64], timing: Timing, description: str = ""
+    path: Path,
+    voxels: NDArray[np.generic],
+    affine: NDArray[np.float64],
+    timing: Timing,
+    description: str = "",
+    comment: str = "",
 ) -> None:
     """Write frames (i, j, k, t), and the sidecar beside them."""
-    nifti.write(path, voxels, affine, description, frame_s=timing.repetition_s)
+    nifti.write(path, voxels, affine, description, frame_s=timing.repetition_s, comment=comment)
     fields = {"RepetitionTime": timing.repetition_s, "EchoTime": timing.echo_s}
     sidecar(path).write_text(json.dumps(fields, indent=2) + "\n")
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_MARKS = {True: "✓", False: "✗", None: "–"}
 SHOWN = 3  # problems named in one finding; the rest is counted
 
 
@@ -17,6 +18,11 @@ class Finding:
     check: str
     passed: bool | None
     detail: str
+
+    @property
+    def line(self) -> str:
+        """The finding as a person reads it."""
+        return f"{_MARKS[self.passed]} {self.check}: {self.detail}"
 
     @classmethod
     def of(cls, check: str, problems: Sequence[str], fine: str) -> "Finding":

@@ -133,7 +133,7 @@ class Log:
             LedgerError: naming the log, the entry and what is wrong with it.
         """
         spot = f"{self._where}, entry {self.size}"
-        signed = _parsed(raw, self.size, spot)
+        signed = read_entry(raw, self.size, spot)
         event, who = signed.event, bound(signed.event)
         key = self._keys.get(who)
         if isinstance(event, Enrol | Federation):
@@ -163,7 +163,12 @@ class Log:
             )
 
 
-def _parsed(raw: bytes, index: int, spot: str) -> SignedEvent:
+def read_entry(raw: bytes, index: int, spot: str) -> SignedEvent:
+    """Return the event of a line in the one form of entry `index`; no signature is verified here.
+
+    Raises:
+        LedgerError: it has another form, or belongs elsewhere; names the `spot`.
+    """
     try:
         found = _Line.model_validate(json.loads(raw))
     except (ValueError, RecursionError) as err:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from server.dataset import publication, release
-from server.dataset.card import _MEANING
 from server.dataset.cases import check_cases, write_cases
+from server.dataset.contents import MEANING
 from server.dataset.gate import rules
 from server.dataset.origin import USUAL
 from server.dataset.publication import publish, write_unsafe_samples
@@ -22,6 +22,7 @@ from server.run import sampling
 from server.run.drawing import Drawer
 from server.run.folder import RunFolder
 from shared.errors import LedgerError, PublicationRefused, UsageError
+from shared.imaging.case_names import stem
 from shared.imaging.scan import Role, Scan, Timing
 from shared.imaging.series import read_series
 from shared.ledger.events import Refuse, Release
@@ -98,7 +99,7 @@ def test_a_data_card_says_what_every_kind_of_volume_means(tmp_path: Path) -> Non
     said = (tmp_path / "dataset" / "README.md").read_text()
     assert "- `cbf`: cerebral blood flow, ml/100 g/min" in said
     assert "- `dsc`: series of a contrast bolus" in said
-    assert set(_MEANING) == set(Role)
+    assert set(MEANING) == set(Role)
 
 
 def test_a_published_series_that_reads_back_in_another_shape_is_refused(tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ def test_cases_are_written_as_they_were_drawn(dataset: Path) -> None:
     for number, scan in enumerate(scans(), start=1):
         name = f"sub-syn{number:04d}"
         for role, dtype in ((Role.ANGIO, np.float32), (Role.VESSELS, np.uint8)):
-            image = nib.load(dataset / name / "anat" / f"{name}_desc-synthetic_{role.value}.nii.gz")
+            image = nib.load(dataset / name / "anat" / f"{name}_{stem(role)}.nii.gz")
             assert image.get_data_dtype() == dtype
             assert np.array_equal(np.asarray(image.dataobj), scan.volumes[role])
             assert np.allclose(image.affine, AFFINE)
@@ -195,7 +196,9 @@ def test_a_crash_leaves_no_data_set_and_publishing_can_be_repeated(
         raise OSError("no space left")
 
     steps = [(publication, name) for name in ("write_files", "seal", "check_files", "record_gate", "place")]
-    steps += [(release, name) for name in ("_record", "export_ledger", "write_report", "move_durably")]
+    steps += [
+        (release, name) for name in ("_record", "write_proof", "export_ledger", "write_report", "move_durably")
+    ]
     for where, step in steps:
         with monkeypatch.context() as patch:
             patch.setattr(where, step, crash)

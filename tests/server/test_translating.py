@@ -15,6 +15,7 @@ from server.run.job import Job
 from shared.files import write_durably
 from shared.imaging import nifti
 from shared.imaging.anatomy import is_parenchyma
+from shared.imaging.case_names import case_file
 from shared.imaging.orientation import from_ras, to_ras
 from shared.imaging.scan import Role
 from shared.privacy.events import NoiseSource, NonPrivate, Spending
@@ -70,8 +71,8 @@ def drawn(run: Path, out: Path, anatomy: Path, lesion: Path, *more: object) -> O
 
 
 def volumes(out: Path, name: str = "sub-drawn0001") -> dict[Role, NDArray[np.float32]]:
-    stems = {role: out / name / "anat" / f"{name}_desc-drawn_{role.value}.nii.gz" for role in Role}
-    return {role: nifti.read(path)[0] for role, path in stems.items() if path.exists()}
+    roles = (Role.ANATOMY, Role.DWI, Role.LESION)
+    return {role: nifti.read(out / case_file(name, role, roles, "drawn"))[0] for role in roles}
 
 
 def test_a_lesion_in_place_is_clipped_to_the_brain_and_drawn_on_the_maps_grid(

@@ -12,6 +12,7 @@ from server.ledger.home import Home
 from server.run.coordinator import Extent
 from server.run.folder import RunFolder
 from shared.imaging import nifti
+from shared.imaging.case_names import case_file, stem
 from shared.imaging.scan import Role
 from shared.ledger.view import view
 from shared.privacy.accounting import cost
@@ -107,11 +108,8 @@ def test_cases_are_coherent_and_the_card_says_how_they_were_made(undisturbed: Pa
     assert RunFolder(undisturbed / "translator").plan().run[:12] in card
     assert "maps of public phantoms" in card
     for number in (1, 2):
-        stem = f"sub-syn{number:04d}"
-        volumes = {
-            role: nifti.read(dataset / stem / "anat" / f"{stem}_desc-synthetic_{role.value}.nii.gz")[0]
-            for role in ROLES
-        }
+        name = f"sub-syn{number:04d}"
+        volumes = {role: nifti.read(dataset / case_file(name, role, ROLES))[0] for role in ROLES}
         lesion = volumes[Role.LESION] > 0
         assert lesion.any()
         assert (volumes[Role.ANATOMY][lesion] > 0).all()
@@ -197,8 +195,8 @@ def test_a_chain_without_noise_publishes_nothing_and_can_be_looked_at(
     assert f"willis sample {out} SAMPLES --count 50 --unsafe-non-private" in " ".join(outcome.said)
     assert "say --unsafe-non-private" in willis("sample", out, tmp_path / "more", "--count", 1).sentence()
     assert willis("sample", out, tmp_path / "more", "--count", 1, "--unsafe-non-private").status == 0
-    names = {path.name for path in (tmp_path / "more" / "sub-unsafe0001" / "anat").iterdir()}
-    assert names == {f"sub-unsafe0001_desc-synthetic_{role.value}.nii.gz" for role in ROLES}
+    names = {path.name for path in (tmp_path / "more" / "sub-unsafe0001" / "dwi").iterdir()}
+    assert names == {f"sub-unsafe0001_{stem(role)}.nii.gz" for role in ROLES}
 
 
 REFUSED = {

@@ -9,6 +9,7 @@ import pytest
 
 from shared.errors import PublicationRefused
 from shared.imaging import nifti
+from shared.imaging.case_names import stem
 from shared.imaging.scan import Role
 from shared.ledger.events import Reserve
 from shared.ledger.store import LedgerStore
@@ -26,7 +27,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name = f"sub-syn{number:04d}"
         image = rng.random((64, 64, 1), dtype=np.float32)
         for role, voxels in ((Role.ANGIO, image), (Role.VESSELS, (image > 0.9).astype(np.float32))):
-            path = folder / name / "anat" / f"{name}_desc-synthetic_{role.value}.nii.gz"
+            path = folder / name / "anat" / f"{name}_{stem(role)}.nii.gz"
             nifti.write(path, voxels, np.eye(4))
     return folder
 
