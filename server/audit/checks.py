@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from server.dataset.claims import privacy_claims
 from server.dataset.seal import SUMS, seal_faults, sealed_by
+from server.dataset.viewer.page import VIEWER
 from server.ledger.export import CHECKPOINT, LINES, jsonl, read_checkpoint
 from server.report.build import build_report, report_bytes
 from server.report.claims import SecondOpinions
@@ -26,6 +27,7 @@ from shared.ledger.log import SignedEvent, bound, parse
 from shared.ledger.view import first_release, head_of, lines_of, view
 
 _EPSILON = re.compile(r"(?:ε|epsilon)\s*[=:]\s*[\d.]+")
+_SCRIPT = re.compile("<script.*?</script>", re.DOTALL)
 _UNREADABLE = (WillisError, OSError, ValueError, KeyError, TypeError, SafetensorError)
 
 
@@ -139,9 +141,9 @@ def check_release(dataset: Path, events: Sequence[SignedEvent], run: str, key: s
         right = privacy_claims(view(known, run), then.head)
         if claimed != right:
             problems.append("dataset_description.json claims another privacy than the ledger gives")
-        card = (dataset / "README.md").read_text(encoding="utf-8")
-        if strange := sorted(set(_EPSILON.findall(card)) - set(_EPSILON.findall(canonical(right).decode()))):
-            problems.append(f"README.md names an ε that does not follow from the ledger: {', '.join(strange)}")
+        for name in ("README.md", VIEWER):
+            if strange := sorted(_named(dataset / name) - set(_EPSILON.findall(canonical(right).decode()))):
+                problems.append(f"{name} names an ε that does not follow from the ledger: {', '.join(strange)}")
         return Finding.of(check, problems, f"release of {cases} cases")
 
     return guarded(check, compare)
@@ -164,6 +166,13 @@ def check_checkpoint(run_dir: Path, events: Sequence[SignedEvent], run: str) -> 
         return Finding.of(check, problems, f"round {last.round}, model {model[:12]}")
 
     return guarded(check, compare)
+
+
+def _named(path: Path) -> set[str]:
+    """Return every ε that a card or page names outside scripts; data sets of before the viewer have no page."""
+    if path.name == VIEWER and not path.exists():
+        return set()
+    return set(_EPSILON.findall(_SCRIPT.sub("", path.read_text(encoding="utf-8"))))
 
 
 def _loaded(path: Path) -> dict[str, Json]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from server.dataset.cases import Case
 from server.dataset.claims import privacy_claims
+from server.dataset.viewer.page import VIEWER
 from server.ledger.export import CHECKPOINT, LINES, jsonl
 from shared.canonical import Json
 from shared.imaging.scan import Role
@@ -24,6 +25,7 @@ _LICENCE_TEXT = (
 # Root files BIDS does not know; a validator is told to leave them alone.
 _OWN_FILES = (
     "contact-sheet.png",
+    VIEWER,
     "manifest.*",
     CHECKPOINT,
     LINES,

@@ -15,6 +15,7 @@ from server.dataset.files import write_files
 from server.dataset.gate import reasons_not_to_publish
 from server.dataset.origin import USUAL, Origin
 from server.dataset.seal import seal, seal_faults, sealed_by
+from server.dataset.viewer.page import write_viewer
 from server.ledger.export import export_ledger
 from server.ledger.recorder import Recorder
 from server.report.build import write_report
@@ -57,6 +58,7 @@ def publish(
         write_files(partial, seen, cases, checkpoint, lines)
         text = card(seen, cases, checkpoint, coordinator, origin)
         (partial / "README.md").write_text(text, encoding="utf-8")
+        write_viewer(partial)
         sums = seal(partial, coordinator)
         check_cases(partial, cases)
         _check_seal(partial, coordinator)

@@ -1,0 +1,1 @@
+"""The page that comes with every data set: look at its first cases, read its card and what protects whom."""
