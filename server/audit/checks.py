@@ -12,15 +12,16 @@ from safetensors import SafetensorError, safe_open
 
 from server.dataset.claims import privacy_claims
 from server.dataset.seal import SUMS, seal_faults, sealed_by
-from server.dataset.viewer.page import VIEWER
+from server.dataset.viewer import VIEWER
 from server.ledger.export import CHECKPOINT, LINES, jsonl, read_checkpoint
 from server.report.build import build_report, report_bytes
 from server.report.claims import SecondOpinions
 from server.report.page import render_page
+from server.report.pdf import PDF, layout_id, render_pdf
 from server.report.registry import registry_yaml
 from server.report.seal import SIGNATURE, report_signer
 from shared.canonical import Json, canonical, digest, digest_arrays
-from shared.errors import WillisError
+from shared.errors import UsageError, WillisError
 from shared.ledger.events import Federation, Reserve, Run, Settle
 from shared.ledger.finding import Finding
 from shared.ledger.log import SignedEvent, bound, parse
@@ -100,6 +101,28 @@ def check_page(run_dir: Path) -> Finding:
         record = folder / "registry.yaml"
         if record.exists() and record.read_bytes() != registry_yaml(report):
             wrong.append("registry.yaml says something else")
+        return Finding.of(check, wrong, "every byte")
+
+    return guarded(check, compare)
+
+
+def check_pdf(run_dir: Path) -> Finding:
+    """Print report.json again and compare with report.pdf, where the same versions print here."""
+    check, folder = "report.pdf is printed from report.json", run_dir / "report"
+
+    def compare() -> Finding:
+        stored = (folder / PDF).read_bytes()
+        try:
+            here = layout_id().encode()
+        except UsageError as err:
+            return Finding(check, None, str(err))
+        if here not in stored:
+            return Finding(
+                check, None, "other versions of WeasyPrint, Pango or matplotlib than those here made it"
+            )
+        wrong = ["it shows something else; make it again with `willis audit pdf`"] * (
+            render_pdf((folder / "report.json").read_bytes()) != stored
+        )
         return Finding.of(check, wrong, "every byte")
 
     return guarded(check, compare)

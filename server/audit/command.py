@@ -88,6 +88,19 @@ def explain(run: Path) -> None:
     click.echo(explain_run(run))
 
 
+@audit.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def pdf(run: Path) -> None:
+    """Print the report of the run in folder RUN: RUN/report/report.pdf, with report.json attached.
+
+    Needs WeasyPrint (`pip install 'willis[pdf]'`). The same report gives the same bytes under the same versions of
+    WeasyPrint, Pango and matplotlib, and `willis audit verify` then checks them.
+    """
+    from server.report.pdf import write_pdf
+
+    click.echo(f"wrote     {write_pdf(run)}")
+
+
 def beyond(findings: list[Finding], key: str | None) -> list[str]:
     """Return what was not verified: what no ledger can show, and what this copy lacks."""
     found = [f"{f.check}: {f.detail}" for f in findings if f.passed is None]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from server.dataset.cases import Case
 from server.dataset.claims import privacy_claims
-from server.dataset.viewer.page import VIEWER
+from server.dataset.viewer import VIEWER
 from server.ledger.export import CHECKPOINT, LINES, jsonl
 from shared.canonical import Json
 from shared.imaging.scan import Role

@@ -17,6 +17,7 @@ from server.report.federation import curve, federation_json, joint_guarantee
 from server.report.layers import layers_json
 from server.report.page import render_page
 from server.report.participation import incidents, participation
+from server.report.pdf import PDF
 from server.report.registry import registry_yaml
 from server.report.seal import sign_report
 from server.report.sites import ALL_POINTS, POINTS, group_figures, named
@@ -83,7 +84,7 @@ def _release(release: Release) -> dict[str, Json]:
 def write_report(run_dir: Path) -> Path:
     """Make RUN/report (report.json, signed where the key is; index.html; registry.yaml) from RUN/ledger.
 
-    Return the page.
+    Return the page. A report.pdf that somebody had made of an earlier report is removed.
 
     Raises:
         LedgerError: the ledger is missing, damaged, or does not hold the run.
@@ -100,6 +101,7 @@ def write_report(run_dir: Path) -> Path:
         (out / "registry.yaml").unlink(missing_ok=True)
     else:
         write_durably(out / "registry.yaml", record)
+    (out / PDF).unlink(missing_ok=True)
     page = out / "index.html"
     write_durably(page, render_page(report).encode())
     return page

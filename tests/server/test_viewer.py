@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from server.dataset.cases import SHEET_CASES, write_cases
+from server.dataset.viewer import VIEWER
 from server.dataset.viewer import cases as viewer_cases
 from server.dataset.viewer.cases import shown_cases
-from server.dataset.viewer.page import NIIVUE, NIIVUE_SHA256, NIIVUE_VERSION, VIEWER, viewer_page, write_viewer
+from server.dataset.viewer.page import NIIVUE, NIIVUE_SHA256, NIIVUE_VERSION, viewer_page, write_viewer
 from shared.imaging.scan import Role, Scan, Timing
 from tests.server.test_publication import released, scans
 

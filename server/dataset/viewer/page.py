@@ -13,12 +13,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from server.dataset.viewer import VIEWER
 from server.dataset.viewer.card import card_html
 from server.dataset.viewer.cases import shown_cases
 from server.report.style import STYLE
 from shared.privacy.events import NoiseSource
 
-VIEWER = "index.html"
 NIIVUE = "niivue.umd.js"
 NIIVUE_VERSION = "0.69.0"
 NIIVUE_SHA256 = "47b896b77ec4a5be3ef1949c33ad393b6f45629921f326c279000bcf51bdb4af"  # as in the npm package
