@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from server.audit.comparing import compare
 from server.audit.steps import Evidence, examine
 from server.audit.words import verdict
 from shared.ledger.finding import Finding
@@ -99,6 +100,9 @@ def pdf(run: Path) -> None:
     from server.report.pdf import write_pdf
 
     click.echo(f"wrote     {write_pdf(run)}")
+
+
+audit.add_command(compare)
 
 
 def beyond(findings: list[Finding], key: str | None) -> list[str]:
