@@ -12,21 +12,29 @@ from safetensors import SafetensorError, safe_open
 
 from server.dataset.claims import privacy_claims
 from server.dataset.seal import SUMS, seal_faults, sealed_by
+from server.dataset.viewer import VIEWER
 from server.ledger.export import CHECKPOINT, LINES, jsonl, read_checkpoint
 from server.report.build import build_report, report_bytes
 from server.report.claims import SecondOpinions
 from server.report.page import render_page
+from server.report.pdf import PDF, layout_id, render_pdf
 from server.report.registry import registry_yaml
 from server.report.seal import SIGNATURE, report_signer
 from shared.canonical import Json, canonical, digest, digest_arrays
-from shared.errors import WillisError
+from shared.errors import UsageError, WillisError
 from shared.ledger.events import Federation, Reserve, Run, Settle
 from shared.ledger.finding import Finding
 from shared.ledger.log import Head, SignedEvent, bound, parse
 from shared.ledger.view import RunView, first_release, head_of, lines_of, view
 
 _EPSILON = re.compile(r"(?:ε|epsilon)\s*[=:]\s*[\d.]+")
-_CLAIMING = ("README.md", "croissant.json", "zenodo.json")  # files of a data set that people read claims in
+_SCRIPT = re.compile("<script.*?</script>", re.DOTALL)
+_CLAIMING = (
+    "README.md",
+    "croissant.json",
+    "zenodo.json",
+    VIEWER,
+)  # files of a data set that people read claims in
 _WRONG_FORM = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # what JSON by others leads to
 _UNREADABLE = (WillisError, SafetensorError, OSError, *_WRONG_FORM)
 
@@ -105,6 +113,28 @@ def check_page(run_dir: Path) -> Finding:
     return guarded(check, compare)
 
 
+def check_pdf(run_dir: Path) -> Finding:
+    """Print report.json again and compare with report.pdf, where the same versions print here."""
+    check, folder = "report.pdf is printed from report.json", run_dir / "report"
+
+    def compare() -> Finding:
+        stored = (folder / PDF).read_bytes()
+        try:
+            here = layout_id().encode()
+        except UsageError as err:
+            return Finding(check, None, str(err))
+        if here not in stored:
+            return Finding(
+                check, None, "other versions of WeasyPrint, Pango or matplotlib than those here made it"
+            )
+        wrong = ["it shows something else; make it again with `willis audit pdf`"] * (
+            render_pdf((folder / "report.json").read_bytes()) != stored
+        )
+        return Finding.of(check, wrong, "every byte")
+
+    return guarded(check, compare)
+
+
 def check_seal(dataset: Path, key: str) -> Finding:
     """Check every file of the data set against SHA256SUMS, and the signature on it."""
     check = "the data set is complete, unchanged and signed"
@@ -155,8 +185,7 @@ def claim_problems(dataset: Path, seen: RunView, head: Head) -> list[str]:
         problems.append("dataset_description.json claims another privacy than the ledger gives")
     follows = set(_EPSILON.findall(canonical(right).decode()))
     for name in _CLAIMING:
-        text = (dataset / name).read_text(encoding="utf-8") if (dataset / name).exists() else ""
-        if strange := sorted(set(_EPSILON.findall(text)) - follows):
+        if strange := sorted(_named(dataset / name) - follows):
             problems.append(f"{name} names an ε that does not follow from the ledger: {', '.join(strange)}")
     return problems
 
@@ -178,6 +207,12 @@ def check_checkpoint(run_dir: Path, events: Sequence[SignedEvent], run: str) -> 
         return Finding.of(check, problems, f"round {last.round}, model {model[:12]}")
 
     return guarded(check, compare)
+
+
+def _named(path: Path) -> set[str]:
+    """Return every ε that a file names outside scripts; of before a kind of file was written, none."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return set(_EPSILON.findall(_SCRIPT.sub("", text)))
 
 
 def _loaded(path: Path) -> dict[str, Json]:

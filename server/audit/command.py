@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from server.audit.comparing import compare
 from server.audit.steps import Evidence, examine
 from server.audit.words import verdict
 from shared.ledger.finding import Finding
@@ -12,7 +13,7 @@ _BEYOND = (
     "that a site really has the patients it declares, and that no patient is at more sites than declared",
     "that a site really clipped and added the noise it signed for, with the code it should run",
     "how good the random numbers were",
-    "that card, headers and pictures of the data set claim no more than its description, but for the card's ε",
+    "that card, page, headers and pictures of the data set claim no more than its description, but for every ε",
     "that a steward's key is in the hands of the person named, who looked at what was approved",
     "what was tried on the same patients outside these ledgers: hyper-parameters, earlier models",
     "what happened after this checkpoint; keep it, and give it to a later audit with --kept",
@@ -98,6 +99,22 @@ def explain(run: Path) -> None:
     from server.report.explain import explain_run
 
     click.echo(explain_run(run))
+
+
+@audit.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def pdf(run: Path) -> None:
+    """Print the report of the run in folder RUN: RUN/report/report.pdf, with report.json attached.
+
+    Needs WeasyPrint (`pip install 'willis[pdf]'`). The same report gives the same bytes under the same versions of
+    WeasyPrint, Pango and matplotlib, and `willis audit verify` then checks them.
+    """
+    from server.report.pdf import write_pdf
+
+    click.echo(f"wrote     {write_pdf(run)}")
+
+
+audit.add_command(compare)
 
 
 def beyond(findings: list[Finding], key: str | None) -> list[str]:

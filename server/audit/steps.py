@@ -8,6 +8,7 @@ from server.audit import checks as files
 from server.audit.network_check import check_network
 from server.ledger.export import CHECKPOINT, WITNESSED, read_checkpoint, read_lines
 from server.report.build import disagreements_or_none, second_opinion
+from server.report.pdf import PDF
 from server.run.folder import RunFolder
 from shared.errors import WillisError
 from shared.ledger.events import Federation
@@ -87,6 +88,8 @@ def _examine_run(
     yield check_accountants([seen], disagreements_or_none())
     yield files.check_report(given.run, events, name, second_opinion())
     yield files.check_page(given.run)
+    if (given.run / "report" / PDF).exists():
+        yield files.check_pdf(given.run)
     yield files.check_checkpoint(given.run, events, name)
     if given.network is not None:
         yield check_network(given.network, events, name)

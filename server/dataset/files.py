@@ -10,6 +10,7 @@ from server.dataset.deposit import write_deposit
 from server.dataset.manifest import write_manifest
 from server.dataset.origin import Origin
 from server.dataset.training import write_training
+from server.dataset.viewer.page import write_viewer
 from server.ledger.export import CHECKPOINT, LINES, jsonl
 from shared.identity import Identity
 
@@ -31,3 +32,4 @@ def write_files(folder: Path, made: Contents, signer: Identity, origin: Origin) 
     write_training(folder, made)
     write_croissant(folder, made, origin)
     write_deposit(folder, made)
+    write_viewer(folder)

@@ -17,6 +17,7 @@ from server.report.federation import curve, federation_json, joint_guarantee
 from server.report.layers import layers_json
 from server.report.page import render_page
 from server.report.participation import incidents, participation
+from server.report.pdf import PDF
 from server.report.registry import registry_yaml
 from server.report.releases import released
 from server.report.seal import sign_report
@@ -77,7 +78,7 @@ def build_report(events: Sequence[SignedEvent], run: str, second: SecondOpinions
 def write_report(run_dir: Path) -> Path:
     """Make RUN/report (report.json, signed where the key is; index.html; registry.yaml) from RUN/ledger.
 
-    Return the page.
+    Return the page. A report.pdf that somebody had made of an earlier report is removed.
 
     Raises:
         LedgerError: the ledger is missing, damaged, or does not hold the run.
@@ -94,6 +95,7 @@ def write_report(run_dir: Path) -> Path:
         (out / "registry.yaml").unlink(missing_ok=True)
     else:
         write_durably(out / "registry.yaml", record)
+    (out / PDF).unlink(missing_ok=True)
     page = out / "index.html"
     write_durably(page, render_page(report).encode())
     return page

@@ -109,6 +109,14 @@ def test_the_command_fails_when_a_check_does(run_dir: Path) -> None:
     assert f"✗ {SEAL}: README.md was changed" in result.output
 
 
+@pytest.mark.parametrize("name", ["README.md", "index.html"])
+def test_an_epsilon_that_does_not_follow_is_caught_on_card_and_page(run_dir: Path, name: str) -> None:
+    path = run_dir / "dataset" / name
+    path.write_text(path.read_text(encoding="utf-8").replace("ε = ", "ε = 0."), encoding="utf-8")
+    (claim,) = [finding.detail for finding in findings(run_dir) if finding.check == CLAIM]
+    assert f"{name} names an ε that does not follow from the ledger: ε = 0." in claim
+
+
 def test_another_key_than_the_one_known_is_caught(run_dir: Path) -> None:
     assert failed(run_dir, identity("somebody").public_key) == {HEAD, WITNESSES, SEAL, CLAIM}
 

@@ -53,6 +53,7 @@ OTHERS = [
     "LICENSE",
     "contact-sheet.png",
     "descriptions.tsv",
+    "index.html",
     "label-vessels_desc-synthetic_mask.json",
     "participants.json",
     "release.json",
