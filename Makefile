@@ -3,13 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= build/demo
 
-.PHONY: demo test test-slow test-faults test-deploy bench bench-audit lint clean
+.PHONY: demo test test-slow test-faults test-deploy proto bench bench-audit lint clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Willis needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet -e ".[ray,dev]"
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet -e ".[ray,audit,dev]"
 	touch $@
 
 demo: .venv/.ready  ## four phantom hospitals -> private run -> data set, report, utility table
@@ -39,6 +39,9 @@ test-deploy: .venv/.ready  ## a real federation: TLS, Flower's processes, networ
 	for tool in ip curl nginx faketime; do \
 	  command -v $$tool >/dev/null || exec apt-get install --yes iproute2 curl nginx-light faketime; done
 	$(BIN)/python -m pytest -m deploy -s tests/deploy
+
+proto: .venv/.ready  ## the Python modules of the audit service's interface, as its tests compare them
+	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. server/audit/service/audit.proto
 
 bench: .venv/.ready  ## ratios against plain training, with memory
 	$(BIN)/python -m benchmarks

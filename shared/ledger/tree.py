@@ -89,7 +89,7 @@ class Tree:
         return path[::-1]
 
     def _over(self, begin: int, end: int) -> bytes:
-        """Return the root over leaves `begin` to `end`, where `begin` is a multiple of a power of two >= the width."""
+        """Return the root over leaves `begin` to `end`; a power of two not below their number divides `begin`."""
         width = end - begin
         if width & (width - 1) == 0:
             depth = width.bit_length() - 1

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n server/audit/service/audit.proto\x12\x0fwillis.audit.v1\"\x16\n\x14GetCheckpointRequest\">\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x11\n\twitnessed\x18\x02 \x01(\t\"2\n\x13StreamEventsRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"4\n\x14StreamEventsResponse\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\r\n\x05lines\x18\x02 \x03(\x0c\"7\n\x18GetInclusionProofRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"+\n\x19GetInclusionProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"@\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"\x1f\n\x10GetReportRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\"6\n\x11GetReportResponse\x12\x0e\n\x06report\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\t\"\x15\n\x13ListDatasetsRequest\"U\n\x07\x44\x61taset\x12\x10\n\x08manifest\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\r\n\x05\x63\x61ses\x18\x03 \x01(\x04\x12\r\n\x05\x66iles\x18\x04 \x01(\x04\x12\r\n\x05\x62ytes\x18\x05 \x01(\x04\"B\n\x14ListDatasetsResponse\x12*\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x18.willis.audit.v1.Dataset\"H\n\x16\x44ownloadDatasetRequest\x12\x10\n\x08manifest\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\"5\n\x17\x44ownloadDatasetResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04size\x18\x02 \x01(\x04\x32\xbd\x05\n\x05\x41udit\x12^\n\rGetCheckpoint\x12%.willis.audit.v1.GetCheckpointRequest\x1a&.willis.audit.v1.GetCheckpointResponse\x12]\n\x0cStreamEvents\x12$.willis.audit.v1.StreamEventsRequest\x1a%.willis.audit.v1.StreamEventsResponse0\x01\x12j\n\x11GetInclusionProof\x12).willis.audit.v1.GetInclusionProofRequest\x1a*.willis.audit.v1.GetInclusionProofResponse\x12p\n\x13GetConsistencyProof\x12+.willis.audit.v1.GetConsistencyProofRequest\x1a,.willis.audit.v1.GetConsistencyProofResponse\x12R\n\tGetReport\x12!.willis.audit.v1.GetReportRequest\x1a\".willis.audit.v1.GetReportResponse\x12[\n\x0cListDatasets\x12$.willis.audit.v1.ListDatasetsRequest\x1a%.willis.audit.v1.ListDatasetsResponse\x12\x66\n\x0f\x44ownloadDataset\x12\'.willis.audit.v1.DownloadDatasetRequest\x1a(.willis.audit.v1.DownloadDatasetResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n server/audit/service/audit.proto\x12\x0fwillis.audit.v1\"\x16\n\x14GetCheckpointRequest\">\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x11\n\twitnessed\x18\x02 \x01(\t\"2\n\x13StreamEventsRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"4\n\x14StreamEventsResponse\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\r\n\x05lines\x18\x02 \x03(\x0c\"7\n\x18GetInclusionProofRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"+\n\x19GetInclusionProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"@\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"\x1f\n\x10GetReportRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\"J\n\x11GetReportResponse\x12\x0e\n\x06report\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\t\"\x15\n\x13ListDatasetsRequest\"T\n\x07\x44\x61taset\x12\x10\n\x08manifest\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\r\n\x05\x63\x61ses\x18\x03 \x01(\x04\x12\r\n\x05\x66iles\x18\x04 \x01(\x04\x12\x0c\n\x04size\x18\x05 \x01(\x04\"B\n\x14ListDatasetsResponse\x12*\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x18.willis.audit.v1.Dataset\"H\n\x16\x44ownloadDatasetRequest\x12\x10\n\x08manifest\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\"5\n\x17\x44ownloadDatasetResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04size\x18\x02 \x01(\x04\x32\xbd\x05\n\x05\x41udit\x12^\n\rGetCheckpoint\x12%.willis.audit.v1.GetCheckpointRequest\x1a&.willis.audit.v1.GetCheckpointResponse\x12]\n\x0cStreamEvents\x12$.willis.audit.v1.StreamEventsRequest\x1a%.willis.audit.v1.StreamEventsResponse0\x01\x12j\n\x11GetInclusionProof\x12).willis.audit.v1.GetInclusionProofRequest\x1a*.willis.audit.v1.GetInclusionProofResponse\x12p\n\x13GetConsistencyProof\x12+.willis.audit.v1.GetConsistencyProofRequest\x1a,.willis.audit.v1.GetConsistencyProofResponse\x12R\n\tGetReport\x12!.willis.audit.v1.GetReportRequest\x1a\".willis.audit.v1.GetReportResponse\x12[\n\x0cListDatasets\x12$.willis.audit.v1.ListDatasetsRequest\x1a%.willis.audit.v1.ListDatasetsResponse\x12\x66\n\x0f\x44ownloadDataset\x12\'.willis.audit.v1.DownloadDatasetRequest\x1a(.willis.audit.v1.DownloadDatasetResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,17 +50,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETREPORTREQUEST']._serialized_start=462
   _globals['_GETREPORTREQUEST']._serialized_end=493
   _globals['_GETREPORTRESPONSE']._serialized_start=495
-  _globals['_GETREPORTRESPONSE']._serialized_end=549
-  _globals['_LISTDATASETSREQUEST']._serialized_start=551
-  _globals['_LISTDATASETSREQUEST']._serialized_end=572
-  _globals['_DATASET']._serialized_start=574
-  _globals['_DATASET']._serialized_end=659
-  _globals['_LISTDATASETSRESPONSE']._serialized_start=661
-  _globals['_LISTDATASETSRESPONSE']._serialized_end=727
-  _globals['_DOWNLOADDATASETREQUEST']._serialized_start=729
-  _globals['_DOWNLOADDATASETREQUEST']._serialized_end=801
-  _globals['_DOWNLOADDATASETRESPONSE']._serialized_start=803
-  _globals['_DOWNLOADDATASETRESPONSE']._serialized_end=856
-  _globals['_AUDIT']._serialized_start=859
-  _globals['_AUDIT']._serialized_end=1560
+  _globals['_GETREPORTRESPONSE']._serialized_end=569
+  _globals['_LISTDATASETSREQUEST']._serialized_start=571
+  _globals['_LISTDATASETSREQUEST']._serialized_end=592
+  _globals['_DATASET']._serialized_start=594
+  _globals['_DATASET']._serialized_end=678
+  _globals['_LISTDATASETSRESPONSE']._serialized_start=680
+  _globals['_LISTDATASETSRESPONSE']._serialized_end=746
+  _globals['_DOWNLOADDATASETREQUEST']._serialized_start=748
+  _globals['_DOWNLOADDATASETREQUEST']._serialized_end=820
+  _globals['_DOWNLOADDATASETRESPONSE']._serialized_start=822
+  _globals['_DOWNLOADDATASETRESPONSE']._serialized_end=875
+  _globals['_AUDIT']._serialized_start=878
+  _globals['_AUDIT']._serialized_end=1579
 # @@protoc_insertion_point(module_scope)

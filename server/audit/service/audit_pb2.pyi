@@ -69,30 +69,32 @@ class GetReportRequest(_message.Message):
     def __init__(self, run: _Optional[str] = ...) -> None: ...
 
 class GetReportResponse(_message.Message):
-    __slots__ = ("report", "signature")
+    __slots__ = ("report", "signature", "checkpoint")
     REPORT_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     report: bytes
     signature: str
-    def __init__(self, report: _Optional[bytes] = ..., signature: _Optional[str] = ...) -> None: ...
+    checkpoint: str
+    def __init__(self, report: _Optional[bytes] = ..., signature: _Optional[str] = ..., checkpoint: _Optional[str] = ...) -> None: ...
 
 class ListDatasetsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class Dataset(_message.Message):
-    __slots__ = ("manifest", "run", "cases", "files", "bytes")
+    __slots__ = ("manifest", "run", "cases", "files", "size")
     MANIFEST_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     CASES_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
-    BYTES_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
     manifest: str
     run: str
     cases: int
     files: int
-    bytes: int
-    def __init__(self, manifest: _Optional[str] = ..., run: _Optional[str] = ..., cases: _Optional[int] = ..., files: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+    size: int
+    def __init__(self, manifest: _Optional[str] = ..., run: _Optional[str] = ..., cases: _Optional[int] = ..., files: _Optional[int] = ..., size: _Optional[int] = ...) -> None: ...
 
 class ListDatasetsResponse(_message.Message):
     __slots__ = ("datasets",)
