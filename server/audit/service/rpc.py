@@ -36,7 +36,7 @@ def call(channel: grpc.Channel, name: str, request: Message, timeout: float | No
     return made(request, timeout=timeout)
 
 
-def _handler(method: MethodDescriptor, behaviour: Any) -> grpc.RpcMethodHandler[Any, Any]:  # noqa: ANN401
+def _handler(method: MethodDescriptor, behaviour: Any) -> "grpc.RpcMethodHandler[Any, Any]":  # noqa: ANN401
     streams = method.server_streaming
     make = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
     return make(
