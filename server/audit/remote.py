@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from server.audit.service import audit_pb2 as pb
 from server.audit.service import rpc
 from server.audit.service.servicer import MOST_BYTES
-from server.audit.service.tls import check_pair, only_tls_1_3, read_authority
+from server.audit.service.tls import check_pair, read_authority
 from shared.certificates import certificate_at
 from shared.errors import UsageError, WillisError
 
@@ -81,7 +81,6 @@ class ClientFiles:
         ends, now = certificate_at(self.certificate).not_valid_after_utc, datetime.now(UTC)
         if ends < now:
             raise UsageError(f"{self.certificate}: expired on {ends:%Y-%m-%d}; ask the centre for another")
-        only_tls_1_3()
         return grpc.ssl_channel_credentials(authority, self.key.read_bytes(), self.certificate.read_bytes())
 
 

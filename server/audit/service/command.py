@@ -1,11 +1,16 @@
 """`willis audit serve`: offer what was published to auditors elsewhere."""
 
 import logging
+import os
 from pathlib import Path
 
 import click
 
 from server.audit.service.limits import Limits
+
+# gRPC has no setting for the oldest version of TLS. What can be chosen are the ciphers of TLS 1.2: this one needs
+# a secret agreed on beforehand, which nobody has, so that 1.3 remains (its ciphers are not chosen here).
+_NO_CIPHER_OF_TLS_1_2 = "ECDHE-PSK-AES128-CBC-SHA"
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -60,6 +65,8 @@ def serve(
       willis audit serve centre --listen 0.0.0.0:8445 --certificate centre/tls/server.crt \\
         --key centre/tls/server.key --clients centre/auditors/ca.crt --revoked centre/auditors/crl.pem
     """
+    os.environ["GRPC_SSL_CIPHER_SUITES"] = _NO_CIPHER_OF_TLS_1_2  # read when gRPC is loaded
+
     from server.audit.service.archive import Archive
     from server.audit.service.serving import AuditServer, Service
     from server.audit.service.tls import ServerFiles

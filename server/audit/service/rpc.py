@@ -1,10 +1,11 @@
 """The methods of `audit.proto`, from the descriptor that protoc wrote: a server's handlers, a client's calls."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from server.audit.service import audit_pb2 as pb
@@ -37,10 +38,22 @@ def call(channel: grpc.Channel, name: str, request: Message, timeout: float | No
 
 
 def _handler(method: MethodDescriptor, behaviour: Any) -> "grpc.RpcMethodHandler[Any, Any]":  # noqa: ANN401
-    streams = method.server_streaming
-    make = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
-    return make(
-        behaviour,
-        request_deserializer=GetMessageClass(method.input_type).FromString,
-        response_serializer=GetMessageClass(method.output_type).SerializeToString,
-    )
+    """Return a handler that reads the request itself: what gRPC cannot read, it would keep open as a stream."""
+    request, answer = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+
+    def read(data: bytes, context: grpc.ServicerContext) -> Message:
+        try:
+            return request.FromString(data)
+        except DecodeError:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"not a {method.input_type.full_name}")
+
+    def unary(data: bytes, context: grpc.ServicerContext) -> Message:
+        made: Message = behaviour(read(data, context), context)
+        return made
+
+    def stream(data: bytes, context: grpc.ServicerContext) -> Iterator[Message]:
+        yield from behaviour(read(data, context), context)
+
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(stream, response_serializer=answer.SerializeToString)
+    return grpc.unary_unary_rpc_method_handler(unary, response_serializer=answer.SerializeToString)

@@ -1,6 +1,8 @@
-"""TLS 1.3 with certificates on both sides, from plain PEM files; renewed ones are noticed meanwhile."""
+"""TLS with certificates on both sides, from plain PEM files; renewed ones are noticed meanwhile.
 
-import os
+That it is TLS 1.3 is seen to by `admission`, and by `willis audit serve` before it loads gRPC.
+"""
+
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +12,6 @@ import grpc
 
 from shared.errors import UsageError
 from shared.files import Stamp, stamp
-
-# gRPC has no setting for the oldest version of TLS. What can be chosen are the ciphers of TLS 1.2: this one needs
-# a secret agreed on beforehand, which nobody has, so that 1.3 remains (its ciphers are not chosen here).
-_NO_CIPHER_OF_TLS_1_2 = "ECDHE-PSK-AES128-CBC-SHA"
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,6 @@ class ServerFiles:
             last = now
             return self._configuration()  # gRPC goes on with the old files where this raises
 
-        only_tls_1_3()
         return grpc.dynamic_ssl_server_credentials(self._configuration(), renewed, True)  # type: ignore[arg-type]  # None is documented
 
     def _configuration(self) -> grpc.ServerCertificateConfiguration:
@@ -52,11 +49,6 @@ class ServerFiles:
         authorities = b"".join(map(read_authority, self.clients))
         pair = (self.key.read_bytes(), self.certificate.read_bytes())
         return grpc.ssl_server_certificate_configuration([pair], authorities)
-
-
-def only_tls_1_3() -> None:
-    """Have this process's gRPC speak TLS 1.3 only; to be called before its first credentials are made."""
-    os.environ["GRPC_SSL_CIPHER_SUITES"] = _NO_CIPHER_OF_TLS_1_2
 
 
 def check_pair(certificate: Path, key: Path) -> None:
