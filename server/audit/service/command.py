@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import sys
 from pathlib import Path
 
 import click
@@ -71,11 +73,17 @@ def serve(
     from server.audit.service.serving import AuditServer, Service
     from server.audit.service.tls import ServerFiles
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     archive = Archive(places, datasets)
     files = ServerFiles(certificate, key, clients)
     server = AuditServer(Service(archive, listen, files, revoked, Limits(requests, streams)))
     history = archive.history()
-    click.echo(f"serving   {len(history.lines)} entries, {len(archive.datasets())} data sets, port {server.port}")
-    click.echo(f"key       {history.key}  (auditors pin it)")
-    server.run()
+    try:
+        click.echo(
+            f"serving   {len(history.lines)} entries, {len(archive.datasets())} data sets, port {server.port}"
+        )
+        click.echo(f"key       {history.key}  (auditors pin it)")
+        server.wait()
+    finally:
+        server.stop()

@@ -1,11 +1,9 @@
 """The service as a gRPC server: methods, health, reflection, limits; it ends gracefully."""
 
-import signal
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -88,15 +86,6 @@ class AuditServer:
         self._health.enter_graceful_shutdown()
         self._server.stop(grace).wait()
 
-    def run(self) -> None:
-        """Serve until SIGTERM or SIGINT."""
-
-        def asked(number: int, frame: FrameType | None) -> None:
-            raise SystemExit
-
-        signal.signal(signal.SIGTERM, asked)
-        signal.signal(signal.SIGINT, asked)
-        try:
-            self._server.wait_for_termination()
-        except SystemExit:
-            self.stop()
+    def wait(self) -> None:
+        """Wait until somebody stops it."""
+        self._server.wait_for_termination()
