@@ -9,16 +9,15 @@ from pathlib import Path
 from server.audit.mirror import Fetched
 from server.audit.mirror import Report as Progress
 from server.audit.remote import NotFound, OutOfRange, Remote
-from server.audit.service.released import PROOF, is_plain
+from server.audit.service.released import PROOF, is_plain, releases_of
 from server.dataset.seal import NAMESPACE, SIGNATURE, SUMS, listed_sums
 from shared.canonical import digest
 from shared.errors import LedgerError
 from shared.files import write_durably
-from shared.ledger.events import Release
 from shared.sshsig import ssh_signer
 
 _MOST_SUMS = 64 * 1024**2  # bytes of a SHA256SUMS, which is kept in memory
-_MB = 10**6
+_KB = 1000
 
 
 def fetch_datasets(remote: Remote, out: Path, ledger: Fetched, report: Progress) -> list[Path]:
@@ -28,7 +27,7 @@ def fetch_datasets(remote: Remote, out: Path, ledger: Fetched, report: Progress)
         LedgerError: a file is not the one that was sealed, or the seal is not the coordinator's.
         ServiceError: the service fails.
     """
-    released = {s.event.manifest for s in ledger.events if isinstance(s.event, Release)}
+    released = releases_of(signed.event for signed in ledger.events)
     found = []
     for listed in remote.datasets():
         if listed.manifest not in released:
@@ -36,6 +35,8 @@ def fetch_datasets(remote: Remote, out: Path, ledger: Fetched, report: Progress)
         folder = out / "datasets" / listed.manifest[:12]
         _Download(remote, listed.manifest, folder, out / "partial", ledger.key).fetch(listed.size, report)
         found.append(folder)
+    with suppress(OSError):  # it was never needed
+        (out / "partial").rmdir()
     return found
 
 
@@ -62,11 +63,11 @@ class _Download:
         with suppress(NotFound):
             write_durably(self._folder / PROOF, self._small(PROOF))
         self._bytes = len(sums) + len(signature)
-        label = f"data set {self._manifest[:12]}, MB"
+        label = f"data set {self._manifest[:12]}, kB"
         for name, value in sorted(listed_sums(self._folder).items()):
             if not is_plain(name):
                 raise LedgerError(f"data set {self._manifest[:12]}: names a file {name!r} outside of it")
-            self._file(name, value, lambda: report(label, self._bytes // _MB, size // _MB))
+            self._file(name, value, lambda: report(label, self._bytes // _KB, size // _KB))
 
     def _small(self, name: str) -> bytes:
         data = b""

@@ -33,12 +33,14 @@ class Fetched:
         events: of the lines.
         key: the coordinator's (hexadecimal).
         new: how many entries were not held before.
+        witnessed: the checkpoint that hospitals cosigned last, if any did.
     """
 
     lines: list[bytes]
     events: list[SignedEvent]
     key: str
     new: int
+    witnessed: Checkpoint | None
 
 
 def fetch_ledger(remote: Remote, out: Path, pin: str | None, report: Report) -> Fetched:
@@ -68,8 +70,8 @@ def fetch_ledger(remote: Remote, out: Path, pin: str | None, report: Report) -> 
         following.take(batch)
         report("ledger", len(following.lines), shown.head.size)
     following.finish(shown)
-    _fetch_witnessed(remote, folder, following.lines, key)
-    return Fetched(following.lines, following.events, key, len(following.lines) - held)
+    witnessed = _fetch_witnessed(remote, folder, following.lines, key)
+    return Fetched(following.lines, following.events, key, len(following.lines) - held, witnessed)
 
 
 class _Following:
@@ -124,14 +126,13 @@ class _Following:
             self.lines.append(raw)
 
 
-def _fetch_witnessed(remote: Remote, folder: Path, lines: list[bytes], key: str) -> None:
-    """Keep the checkpoint that hospitals cosigned, if it is of this ledger as far as it was fetched."""
+def _fetch_witnessed(remote: Remote, folder: Path, lines: list[bytes], key: str) -> Checkpoint | None:
+    """Keep and return the checkpoint that hospitals cosigned, if it is of the ledger as far as it was fetched."""
     text = remote.checkpoint()[1]
-    if not text:
-        return
-    shown = read_shown(text, key)
-    if shown.head.size > len(lines):
-        return  # of what came meanwhile; the next fetch has it
+    shown = read_shown(text, key) if text else None
+    if shown is None or shown.head.size > len(lines):
+        return None  # of what came meanwhile; the next fetch has it
     if not is_beginning(shown.head, lines):
         raise LedgerError("the checkpoint that hospitals cosigned is of another ledger: it was forked; tell them")
     write_durably(folder / WITNESSED, shown.text.encode())
+    return shown

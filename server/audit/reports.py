@@ -7,7 +7,7 @@ from pathlib import Path
 from server.audit.mirror import Fetched
 from server.audit.mirror import Report as Progress
 from server.audit.remote import Remote
-from server.ledger.export import CHECKPOINT, LINES, jsonl
+from server.ledger.export import CHECKPOINT, LINES, WITNESSED, jsonl
 from server.report.seal import NAMESPACE, SIGNATURE
 from server.run.folder import RunFolder
 from shared.errors import LedgerError
@@ -52,6 +52,8 @@ def _fetch_report(remote: Remote, folder: Path, run: Run, ledger: Fetched) -> bo
         raise LedgerError(f"run {run.run[:12]}: the report is of a ledger that is not here yet; fetch again")
     RunFolder(folder).keep_plan(run)
     write_durably(folder / "ledger" / LINES, jsonl(ledger.lines[: head.size]))
+    if ledger.witnessed and ledger.witnessed.head.size <= head.size:
+        write_durably(folder / "ledger" / WITNESSED, ledger.witnessed.text.encode())
     write_durably(folder / "ledger" / CHECKPOINT, answer.checkpoint.encode())
     write_durably(folder / "report" / SIGNATURE, answer.signature.encode())
     write_durably(folder / "report" / "report.json", answer.report)

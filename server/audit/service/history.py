@@ -9,13 +9,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from server.audit.service.released import releases_of
 from server.ledger.export import CHECKPOINT, WITNESSED, read_checkpoint, read_lines
+from server.ledger.tree import Tree
 from shared.errors import LedgerError
 from shared.ledger.checkpoint import Checkpoint
 from shared.ledger.events import EVENT, Event, Federation, Release, Run
 from shared.ledger.log import NOTHING
 from shared.ledger.merkle import leaf_hash
-from shared.ledger.tree import Tree
 from shared.ledger.view import head_of
 
 _READ = ("federation", "run", "release")  # events that say what else may be served
@@ -30,7 +31,7 @@ class History:
         lines: as they are hashed.
         tree: over the lines.
         runs: every run declared.
-        released: the released data sets by manifest; a simulation is no release.
+        released: see `releases_of`.
         key: the coordinator's, as the first entry names it (hexadecimal).
     """
 
@@ -69,8 +70,7 @@ class History:
             self.tree.append(leaf_hash(line))
         self.lines.extend(lines[known:size])
         self.runs.update(event.run for event in events if isinstance(event, Run))
-        released = (event for event in events if isinstance(event, Release))
-        self.released |= {r.manifest: r for r in released if (r.kind, r.what) == ("release", "data set")}
+        self.released |= releases_of(events)
         self.key, self.checkpoint = key, shown
 
     def _check(self, shown: Checkpoint, where: Path) -> None:

@@ -6,13 +6,14 @@ name is never resolved as a path that a client made up.
 
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path, PurePosixPath
 
 from server.dataset.seal import SIGNATURE, SUMS, listed_sums
 from shared.canonical import digest
-from shared.ledger.events import Release
+from shared.ledger.events import Event, Release
 
 PROOF = "release.tlog-proof"  # made after the seal, so outside of it, as the signature is
 UNLISTED = (SUMS, SIGNATURE, PROOF)
@@ -42,6 +43,12 @@ class Released:
             return _open_beneath(self.folder, PurePosixPath(file).parts)
         except OSError:  # missing, or a link was put in its place
             return None
+
+
+def releases_of(events: Iterable[Event]) -> dict[str, Release]:
+    """Return the data sets that events release, by manifest; a simulation, or a network, is none."""
+    found = (event for event in events if isinstance(event, Release))
+    return {event.manifest: event for event in found if (event.kind, event.what) == ("release", "data set")}
 
 
 def is_plain(name: str) -> bool:

@@ -14,7 +14,7 @@ from shared.errors import LedgerError
 _log = logging.getLogger(__name__)
 
 BATCH_BYTES = 256 * 1024  # of lines in one message, or one line that is longer
-CHUNK_BYTES = 1024 * 1024  # of a file in one message
+CHUNK_BYTES = 256 * 1024  # of a file in one message
 MOST_BYTES = 16 * 1024**2  # of any message; a report of many sites is the largest
 
 

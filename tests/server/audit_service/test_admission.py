@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,6 +120,26 @@ def test_a_damaged_list_of_revocations_lets_nobody_in(party: Party, untouched: P
         assert refused(own, host, "GetCheckpoint", ASK)[0] is grpc.StatusCode.UNAVAILABLE
     with pytest.raises(UsageError, match="revocation list"):
         Admission([own.authority.crl])
+
+
+def test_a_renewed_certificate_of_the_service_is_shown_to_the_next_client(untouched: Path, tmp_path: Path) -> None:
+    party = Party(tmp_path / "party")
+
+    def shown(host: str) -> int:
+        name, port = host.split(":")
+        context = ssl.create_default_context(cafile=party.authority.crt)
+        context.load_cert_chain(party.client().certificate, party.client().key)
+        with socket.create_connection((name, int(port))) as raw:
+            found = context.wrap_socket(raw, server_hostname=name).getpeercert(binary_form=True)
+        assert found is not None
+        return x509.load_der_x509_certificate(found).serial_number
+
+    with party.serving(untouched) as host:
+        before = shown(host)
+        renewed = party.authority.issue(party.folder, "server", SERVER)
+        assert shown(host) == renewed != before
+        (party.folder / "server.crt").write_text("half of a cert")
+        assert shown(host) == renewed
 
 
 # Limits -----------------------------------------------------------------------------------------------------

@@ -93,9 +93,11 @@ def test_the_hospitals_cosigned_checkpoint_is_kept(party: Party, run_dir: Path, 
     lines = read_lines(run_dir / "ledger")
     witnessed = cosigned(head_of(lines[:-1]), SITES)
     (run_dir / "ledger" / "witnessed").write_text(witnessed.text)
-    with party.serving(run_dir) as host:
-        fetched(party, host, tmp_path)
-    assert read_checkpoint(tmp_path / "ledger" / "witnessed") == witnessed
+    with party.serving(run_dir) as host, party.remote(host) as remote:
+        ledger = fetch_ledger(remote, tmp_path, None, silent)
+        (run,) = fetch_reports(remote, tmp_path, ledger, silent)
+    for folder in (tmp_path, run):
+        assert read_checkpoint(folder / "ledger" / "witnessed") == witnessed
 
 
 def test_another_key_than_the_one_pinned_is_refused(party: Party, host: str, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from server.audit.service import audit_pb2 as pb
 from server.audit.service.archive import Archive
 from server.audit.service.history import History
 from server.audit.service.servicer import Servicer
+from server.ledger.tree import Tree
 from shared.ledger.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
-from shared.ledger.tree import Tree
 
 LEDGERS = st.lists(st.binary(max_size=4), min_size=1, max_size=40)
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.ledger.tree import Tree
 from shared.ledger.merkle import consistency_proof, inclusion_proof, leaf_hash, root_of
-from shared.ledger.tree import Tree
 
 LEAVES = [leaf_hash(bytes([i])) for i in range(70)]
 TREE = Tree(LEAVES)
