@@ -46,11 +46,12 @@ proto: .venv/.ready  ## the Python modules of the audit service's interface, as 
 bench: .venv/.ready  ## ratios against plain training, with memory
 	$(BIN)/python -m benchmarks
 
-bench-audit: .venv/.ready  ## forgeries, spoilt messages, and how long an audit and a report take
+bench-audit: .venv/.ready  ## forgeries, spoilt messages, how long an audit and a report take, the audit service
 	$(BIN)/python -m benchmarks.tampering
 	$(BIN)/python -m benchmarks.fuzzing --trials 1000 --seed 7
 	$(BIN)/python -m benchmarks.ledger_verify
 	$(BIN)/python -m benchmarks.report_render
+	$(BIN)/python -m benchmarks.audit_service
 
 clean:
 	rm -rf build .venv

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from server.audit.service.limits import Limits
+from shared.errors import UsageError
 
 # gRPC has no setting for the oldest version of TLS. What can be chosen are the ciphers of TLS 1.2: this one needs
 # a secret agreed on beforehand, which nobody has, so that 1.3 remains (its ciphers are not chosen here).
@@ -37,10 +38,14 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     default=Limits.per_minute,
     show_default=True,
     type=click.IntRange(min=1),
-    help="A minute, a client.",
+    help="Of one client, a minute.",
 )
 @click.option(
-    "--streams", default=Limits.at_once, show_default=True, type=click.IntRange(min=1), help="At once, a client."
+    "--streams",
+    default=Limits.at_once,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Of one client, at once.",
 )
 def serve(
     places: tuple[Path, ...],
@@ -70,9 +75,12 @@ def serve(
     os.environ["GRPC_SSL_CIPHER_SUITES"] = _NO_CIPHER_OF_TLS_1_2  # read when gRPC is loaded
 
     from server.audit.service.archive import Archive
-    from server.audit.service.serving import AuditServer, Service
     from server.audit.service.tls import ServerFiles
 
+    try:
+        from server.audit.service.serving import AuditServer, Service
+    except ModuleNotFoundError as err:
+        raise UsageError(f"{err.name} is not installed here; pip install 'willis[audit]'") from err
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     archive = Archive(places, datasets)
