@@ -3,13 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= build/demo
 
-.PHONY: demo test test-slow test-faults test-deploy test-consumers test-browser bench bench-audit lint clean
+.PHONY: demo test test-slow test-faults test-deploy test-consumers test-browser proto bench bench-audit lint clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Willis needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet -e ".[ray,dev]"
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet -e ".[ray,audit,dev]"
 	touch $@
 
 demo: .venv/.ready  ## four phantom hospitals -> private run -> data set, report, utility table
@@ -49,14 +49,18 @@ test-browser: .venv/.ready  ## the viewer of data sets in Chromium, by its pixel
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet -e ".[browser]"
 	$(BIN)/python -m pytest -m browser tests/browser
 
+proto: .venv/.ready  ## the Python modules of the audit service's interface, as its tests compare them
+	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. server/audit/service/audit.proto
+
 bench: .venv/.ready  ## ratios against plain training, with memory
 	$(BIN)/python -m benchmarks
 
-bench-audit: .venv/.ready  ## forgeries, spoilt messages, and how long an audit and a report take
+bench-audit: .venv/.ready  ## forgeries, spoilt messages, how long an audit and a report take, the audit service
 	$(BIN)/python -m benchmarks.tampering
 	$(BIN)/python -m benchmarks.fuzzing --trials 1000 --seed 7
 	$(BIN)/python -m benchmarks.ledger_verify
 	$(BIN)/python -m benchmarks.report_render
+	$(BIN)/python -m benchmarks.audit_service
 
 clean:
 	rm -rf build .venv

@@ -43,10 +43,10 @@ def main_sizes() -> list[Size]:
 
 def told(size: Size) -> Iterator[Event]:
     """Yield the events of a federation in which sites take turns, each in several runs."""
-    yield Federation(public_key=_identity(COORDINATOR).public_key, delta=DELTA, overlap=1)
+    yield Federation(public_key=signer(COORDINATOR).public_key, delta=DELTA, overlap=1)
     names = [f"site-{n:04d}" for n in range(size.sites)]
     for name in names:
-        yield Enrol(site=name, public_key=_identity(name).public_key, patients=100, cohort=digest(name.encode()))
+        yield Enrol(site=name, public_key=signer(name).public_key, patients=100, cohort=digest(name.encode()))
     past: dict[str, tuple[Past, ...]] = dict.fromkeys(names, ())
     for number in range(size.runs):
         members = [names[(number * MEMBERS + n) % size.sites] for n in range(MEMBERS)]
@@ -99,7 +99,8 @@ def _run(number: int, members: list[str], past: dict[str, tuple[Past, ...]]) -> 
 _KEYS: dict[str, Identity] = {}
 
 
-def _identity(name: str) -> Identity:
+def signer(name: str) -> Identity:
+    """Return the same key for the same name."""
     if name not in _KEYS:
         seed = sha256(name.encode()).digest()
         _KEYS[name] = Identity(name, Ed25519PrivateKey.from_private_bytes(seed))
@@ -108,10 +109,10 @@ def _identity(name: str) -> Identity:
 
 def measure(size: Size) -> list[str]:
     """Return a table row: entries, MB, seconds to check signatures, tree, runs, in all, floor, ratio to it."""
-    signed = [SignedEvent.by(_identity(bound(event)), event) for event in told(size)]
+    signed = [SignedEvent.by(signer(bound(event)), event) for event in told(size)]
     lines = [line(index, entry) for index, entry in enumerate(signed)]
-    key = _identity(COORDINATOR).public_key
-    checkpoint = Checkpoint.by(_identity(COORDINATOR), head_of(lines))
+    key = signer(COORDINATOR).public_key
+    checkpoint = Checkpoint.by(signer(COORDINATOR), head_of(lines))
     start = time.perf_counter()
     events = parse(lines, "ledger")
     parsed = time.perf_counter()
@@ -123,7 +124,7 @@ def measure(size: Size) -> list[str]:
     if wrong:
         raise AssertionError(wrong)
     for entry in signed:
-        entry.is_signed_by(_identity(entry.signer).public_key)
+        entry.is_signed_by(signer(entry.signer).public_key)
     floor = time.perf_counter() - end
     seconds = (parsed - start, rooted - parsed, end - rooted, end - start, floor)
     megabytes = sum(map(len, lines)) / 1e6

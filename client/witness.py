@@ -8,8 +8,8 @@ from shared.canonical import digest
 from shared.errors import ProtocolError
 from shared.files import write_durably
 from shared.identity import Identity
-from shared.ledger.checkpoint import Checkpoint, origin_of, parse_checkpoint
-from shared.ledger.witness import check_growth
+from shared.ledger.checkpoint import Checkpoint, parse_checkpoint
+from shared.ledger.witness import check_growth, read_shown
 from shared.messages import WitnessReply, WitnessRequest
 
 
@@ -49,9 +49,7 @@ class Witness:
             return self._answer(request)
 
     def _answer(self, request: WitnessRequest) -> WitnessReply:
-        shown = parse_checkpoint(request.checkpoint, "the checkpoint shown")
-        if not shown.is_by(request.coordinator):
-            raise ProtocolError(f"the checkpoint is not signed by the keeper of {origin_of(request.coordinator)}")
+        shown = read_shown(request.checkpoint, request.coordinator)
         kept = self.kept(request.coordinator)
         size = kept.head.size if kept else 0
         if request.old_size != size and shown.head.size >= size:

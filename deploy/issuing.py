@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from deploy.certificates import subject
+from shared.certificates import subject
 
 EARLY = timedelta(minutes=10)  # how long before its making a certificate is valid, for clocks that are behind
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1")

@@ -16,8 +16,9 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from deploy.tls import ServerFiles, stamp
+from deploy.tls import ServerFiles
 from shared.errors import UsageError
+from shared.files import stamp
 
 HANDSHAKE_SECONDS = 10
 HEAD_SECONDS = 10  # from the first byte of a request to the end of its headers

@@ -13,9 +13,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NoReturn, Self
 
-from deploy.tls import stamp
 from shared.errors import UsageError
-from shared.files import write_durably
+from shared.files import stamp, write_durably
 
 _LOOK_SECONDS = 1.0
 

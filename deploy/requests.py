@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_public_key
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from deploy.certificates import requested_key
 from deploy.settings import ADDRESS, NAME
 from shared.canonical import canonical
+from shared.certificates import requested_key
 from shared.errors import ProtocolError
 from shared.fingerprint import fingerprint
 from shared.identity import Identity, verify

@@ -1,15 +1,12 @@
 """TLS as both ends speak it: 1.2 or later, and one authority; files of it are noticed when they change."""
 
 import ssl
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 
 from shared.errors import UsageError
-
-Stamp = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -86,19 +83,6 @@ class ClientFiles:
         if self.certificate and self.key:
             _load_pair(context, self.certificate, self.key)
         return context
-
-
-def stamp(paths: Sequence[Path]) -> Stamp:
-    """Return what changes when one of the files is replaced, rewritten, removed or put there."""
-    return tuple(_stamp(path) for path in paths)
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:

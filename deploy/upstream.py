@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from deploy.tls import ClientFiles, stamp
+from deploy.tls import ClientFiles
 from shared.errors import UsageError
+from shared.files import stamp
 
 # What Flower 1.41 reads: the kind of message, the node's signed time, the versions of both sides.
 PASSED = (

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from shared.recipes.base import Progress as Report
+if TYPE_CHECKING:  # brings torch, which commands that only read do without
+    from shared.recipes.base import Progress as Report
 
 
 @contextmanager
-def bars() -> Iterator[Report]:
+def bars() -> Iterator["Report"]:
     """Yield a function (what, done, total) that keeps one bar for each `what`."""
     tasks: dict[str, TaskID] = {}
     columns = TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()

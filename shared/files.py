@@ -3,11 +3,13 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from shared.errors import UsageError
+
+Stamp = tuple[tuple[int, int, int], ...]
 
 
 def write_durably(path: Path, data: bytes, *, mode: int = 0o666) -> None:
@@ -91,6 +93,19 @@ def new_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     flush(out.parent)
+
+
+def stamp(paths: Sequence[Path]) -> Stamp:
+    """Return what changes when one of the files is replaced, rewritten, removed or put there."""
+    return tuple(_stamp(path) for path in paths)
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 def flush(path: Path) -> None:

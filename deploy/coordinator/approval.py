@@ -9,11 +9,11 @@ from datetime import datetime
 
 from cryptography.x509 import Certificate
 
-from deploy.certificates import certificate_at, key_digest, needs_renewal, pem, requested_key
 from deploy.coordinator.authority import Authority
 from deploy.coordinator.home import CoordinatorHome
 from deploy.coordinator.sites import Approved, all_sites, certificate_file, held, keep, site_named
 from deploy.requests import Answer, Request
+from shared.certificates import certificate_at, key_digest, needs_renewal, pem, requested_key
 from shared.errors import ProtocolError
 from shared.files import write_durably
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from deploy.certificates import certificate_at, key_at, needs_renewal, pem, present, subject
 from deploy.coordinator.home import CoordinatorHome
 from deploy.issuing import LONG, LOOPBACK_HOSTS, Issuer
+from shared.certificates import certificate_at, key_at, needs_renewal, pem, present, subject
 from shared.errors import UsageError
 from shared.files import write_durably
 

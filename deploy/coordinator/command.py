@@ -11,6 +11,7 @@ _COMMANDS = {
     "approve": "deploy.coordinator.provisioning:approve",
     "revoke": "deploy.coordinator.provisioning:revoke",
     "sites": "deploy.coordinator.provisioning:sites",
+    "auditor": "deploy.coordinator.auditing:auditor",
     "nginx": "deploy.coordinator.serving:nginx",
     "up": "deploy.coordinator.up:up",
     "estimate": "deploy.coordinator.running:estimate",

@@ -105,6 +105,11 @@ class CoordinatorHome:
         return self.path / "ca"
 
     @property
+    def auditors(self) -> Path:
+        """Folder of the auditors' authority (as `ca`), and of the certificates issued to them."""
+        return self.path / "auditors"
+
+    @property
     def tls(self) -> Path:
         """Folder of server certificates: server.{key,crt} (front), loopback.{key,crt} (SuperLink)."""
         return self.path / "tls"

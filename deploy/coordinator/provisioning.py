@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from deploy.certificates import certificate_at, present
 from deploy.coordinator import approval
 from deploy.coordinator.authority import Authority, ensure_server_certificates
 from deploy.coordinator.home import CoordinatorHome, CoordinatorSettings
@@ -12,6 +11,7 @@ from deploy.coordinator.sites import all_sites, certificate_file
 from deploy.requests import Request
 from deploy.settings import settings_from, write_settings
 from server.ledger.home import DELTA
+from shared.certificates import certificate_at, present
 from shared.errors import UsageError
 from shared.files import write_durably
 from shared.fingerprint import check_fingerprint, key_fingerprint

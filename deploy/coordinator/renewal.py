@@ -12,10 +12,10 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from deploy.certificates import present
 from deploy.coordinator.approval import renew
 from deploy.coordinator.home import CoordinatorHome
 from deploy.requests import MOST_BYTES, RENEWAL_PATH, Answer, Request
+from shared.certificates import present
 from shared.errors import ProtocolError, WillisError
 
 _log = logging.getLogger(__name__)

@@ -4,11 +4,11 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from deploy.certificates import certificate_in, check_client, key_at
 from deploy.requests import Answer
 from deploy.settings import ADDRESS, NAME, change_setting
 from deploy.site.home import SiteHome
 from shared.canonical import canonical
+from shared.certificates import certificate_in, check_client, key_at
 from shared.errors import ProtocolError, UsageError
 from shared.files import write_durably
 

@@ -8,10 +8,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
-from deploy.certificates import key_at, pem, present, signing_request
 from deploy.issuing import local_certificate
 from deploy.requests import Request, node_line
 from deploy.site.home import SiteHome
+from shared.certificates import key_at, pem, present, signing_request
 from shared.errors import UsageError
 from shared.files import write_durably
 

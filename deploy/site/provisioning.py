@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from client.policy import POLICY_FILE, Policy
-from deploy.certificates import certificate_at, present
 from deploy.requests import Answer
 from deploy.settings import settings_from, write_settings
 from deploy.site.elsewhere import REMEDY, not_counted, other_ledgers
@@ -13,6 +12,7 @@ from deploy.site.home import SiteHome, SiteSettings
 from deploy.site.joined import check_answer, install, known_centre
 from deploy.site.keys import forget_keys, make_local_certificate, make_request
 from deploy.site.renewing import renew as renew_now
+from shared.certificates import certificate_at, present
 from shared.errors import UsageError
 from shared.files import write_durably
 from shared.fingerprint import check_fingerprint

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import httpx
 
-from deploy.certificates import certificate_at, needs_renewal, present
 from deploy.requests import RENEWAL_PATH, Answer
 from deploy.site.home import SiteHome
 from deploy.site.joined import check_answer, install, read_joined
 from deploy.site.keys import make_request
+from shared.certificates import certificate_at, needs_renewal, present
 from shared.errors import ProtocolError, UsageError
 
 SECONDS = 30.0  # to wait for the centre

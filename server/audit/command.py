@@ -7,6 +7,7 @@ import click
 from server.audit.comparing import compare
 from server.audit.steps import Evidence, examine
 from server.audit.words import verdict
+from shared.lazy_group import LazyGroup
 from shared.ledger.finding import Finding
 
 _BEYOND = (
@@ -20,7 +21,16 @@ _BEYOND = (
 )
 
 
-@click.group()
+# What talks to an audit service, or is one; gRPC is imported only then.
+_COMMANDS = {
+    "serve": "server.audit.service.command:serve",
+    "fetch": "server.audit.fetch:fetch",
+    "watch": "server.audit.watch:watch",
+    "request": "server.audit.request:request",
+}
+
+
+@click.group(cls=LazyGroup, commands=_COMMANDS)
 def audit() -> None:
     """Check what a run says of itself, without trusting who made it."""
 

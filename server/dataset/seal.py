@@ -7,6 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from shared.files import flush
 from shared.identity import Identity
 from shared.sshsig import allowed_signer, ssh_sign, ssh_signer
 
@@ -23,7 +24,7 @@ def seal(folder: Path, coordinator: Identity) -> bytes:
     (folder / SUMS).write_bytes(sums)
     (folder / SIGNATURE).write_text(ssh_sign(coordinator, NAMESPACE, sums))
     for path in [*folder.rglob("*"), folder]:
-        _flush(path)
+        flush(path)
     return sums
 
 
@@ -69,11 +70,3 @@ def sha256(path: Path) -> str:
         return "link:" + os.readlink(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

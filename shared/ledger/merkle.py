@@ -21,7 +21,8 @@ def leaf_hash(entry: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + entry).digest()
 
 
-def _node(left: bytes, right: bytes) -> bytes:
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -37,7 +38,7 @@ class Frontier:
         self.size += 1
         trailing = (self.size & -self.size).bit_length() - 1  # as many pairs as the size has trailing zeros
         for _ in range(trailing):
-            leaf = _node(self._roots.pop(), leaf)
+            leaf = node_hash(self._roots.pop(), leaf)
         self._roots.append(leaf)
 
     @property
@@ -47,7 +48,7 @@ class Frontier:
             return EMPTY
         *others, total = self._roots
         for left in reversed(others):
-            total = _node(left, total)
+            total = node_hash(left, total)
         return total
 
 
@@ -59,7 +60,7 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     return frontier.root
 
 
-def _split(size: int) -> int:
+def split(size: int) -> int:
     """Return the largest power of two below `size` (at least 2): how many leaves go to the left."""
     return 1 << ((size - 1).bit_length() - 1)
 
@@ -74,7 +75,7 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
         raise IndexError(f"entry {index} of a log of {len(leaves)}")
     if len(leaves) == 1:
         return []
-    middle = _split(len(leaves))
+    middle = split(len(leaves))
     if index < middle:
         return [*inclusion_proof(leaves[:middle], index), root_of(leaves[middle:])]
     return [*inclusion_proof(leaves[middle:], index - middle), root_of(leaves[:middle])]
@@ -94,7 +95,7 @@ def consistency_proof(leaves: Sequence[bytes], old_size: int) -> list[bytes]:
 def _subproof(leaves: Sequence[bytes], old: int, *, whole: bool) -> list[bytes]:
     if old == len(leaves):
         return [] if whole else [root_of(leaves)]
-    middle = _split(len(leaves))
+    middle = split(len(leaves))
     if old <= middle:
         return [*_subproof(leaves[:middle], old, whole=whole), root_of(leaves[middle:])]
     return [*_subproof(leaves[middle:], old - middle, whole=False), root_of(leaves[:middle])]
@@ -116,10 +117,10 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
         if last == 0:
             return False
         if place & 1 or place == last:
-            total = _node(sibling, total)
+            total = node_hash(sibling, total)
             place, last = _to_right_child(place, last)
         else:
-            total = _node(total, sibling)
+            total = node_hash(total, sibling)
         place, last = place >> 1, last >> 1
     return last == 0 and total == root
 
@@ -147,9 +148,9 @@ def verify_consistency(
         if last == 0:
             return False
         if place & 1 or place == last:
-            old, new = _node(sibling, old), _node(sibling, new)
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
             place, last = _to_right_child(place, last)
         else:
-            new = _node(new, sibling)
+            new = node_hash(new, sibling)
         place, last = place >> 1, last >> 1
     return last == 0 and old == old_root and new == new_root

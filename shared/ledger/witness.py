@@ -1,11 +1,24 @@
-"""What a witness decides, as a pure function: whether a checkpoint grew out of the one it keeps."""
+"""What a witness decides, as pure functions: who signed a checkpoint, and whether it grew out of the one kept."""
 
 from collections.abc import Sequence
 
-from shared.errors import LedgerError
-from shared.ledger.checkpoint import Checkpoint
+from shared.errors import LedgerError, ProtocolError
+from shared.ledger.checkpoint import Checkpoint, origin_of, parse_checkpoint
 from shared.ledger.log import NOTHING
 from shared.ledger.merkle import verify_consistency
+
+
+def read_shown(text: str, public_key: str) -> Checkpoint:
+    """Return the checkpoint in `text`, which the owner of `public_key` (hexadecimal) has to have signed.
+
+    Raises:
+        LedgerError: it is no checkpoint.
+        ProtocolError: another signed it.
+    """
+    shown = parse_checkpoint(text, "the checkpoint shown")
+    if not shown.is_by(public_key):
+        raise ProtocolError(f"the checkpoint is not signed by the keeper of {origin_of(public_key)}")
+    return shown
 
 
 def check_growth(kept: Checkpoint | None, shown: Checkpoint, proof: Sequence[bytes]) -> None:

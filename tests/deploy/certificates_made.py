@@ -53,13 +53,14 @@ class Authority:
         purpose: x509.ObjectIdentifier = CLIENT,
         *,
         valid: timedelta = _DAY,
+        begins: timedelta = -2 * _DAY,
         names: tuple[str, ...] = ("localhost", "127.0.0.1"),
     ) -> int:
-        """Write `stem`.key and `stem`.crt; return the serial number. A negative validity has passed."""
+        """Write `stem`.key and `stem`.crt; return the serial number. Times are from now; negative are past."""
         folder.mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
         made = (
-            self._builder(stem, key, valid)
+            self._builder(stem, key, valid, begins)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
@@ -89,7 +90,9 @@ class Authority:
             made = made.add_revoked_certificate(gone.build())
         self.crl.write_bytes(made.sign(self._key, SHA256()).public_bytes(Encoding.PEM))
 
-    def _builder(self, name: str, key: ec.EllipticCurvePrivateKey, valid: timedelta) -> x509.CertificateBuilder:
+    def _builder(
+        self, name: str, key: ec.EllipticCurvePrivateKey, valid: timedelta, begins: timedelta = -2 * _DAY
+    ) -> x509.CertificateBuilder:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name)])
         now = datetime.now(UTC)
@@ -99,7 +102,7 @@ class Authority:
             .issuer_name(issuer)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - 2 * _DAY)
+            .not_valid_before(now + begins)
             .not_valid_after(now + valid)
         )
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from deploy.certificates import certificate_at, key_at, pem, present
 from deploy.coordinator.authority import Authority, ensure_server_certificates
 from deploy.coordinator.home import CoordinatorHome
 from deploy.issuing import LOOPBACK_HOSTS
+from shared.certificates import certificate_at, key_at, pem, present
 from tests.commands import willis
 from tests.deploy.parties import (
     approve,

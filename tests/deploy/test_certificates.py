@@ -10,7 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from deploy.certificates import (
+from deploy.issuing import EARLY, LONG, Issuer, local_certificate
+from shared.certificates import (
     certificate_at,
     certificate_in,
     check_client,
@@ -22,7 +23,6 @@ from deploy.certificates import (
     signing_request,
     subject,
 )
-from deploy.issuing import EARLY, LONG, Issuer, local_certificate
 from shared.errors import UsageError
 from tests.deploy.handshakes import client_context, files_of, handshake, server_context
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from deploy.certificates import certificate_at, certificate_in, check_client, present
 from deploy.coordinator.home import CoordinatorHome
 from deploy.coordinator.sites import all_sites, site_named
 from deploy.requests import Answer
 from deploy.site.home import SiteHome
 from deploy.site.joined import read_joined
+from shared.certificates import certificate_at, certificate_in, check_client, present
 from shared.errors import UsageError
 from tests.commands import willis
 from tests.deploy.parties import (

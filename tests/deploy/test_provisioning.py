@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from client.policy import Policy
-from deploy.certificates import certificate_at
 from deploy.coordinator.authority import Authority
 from deploy.coordinator.home import CoordinatorHome
 from deploy.coordinator.sites import all_sites, site_named
@@ -13,6 +12,7 @@ from deploy.observed import ledger_events
 from deploy.requests import Request
 from deploy.site.home import SiteHome
 from shared.canonical import digest
+from shared.certificates import certificate_at
 from shared.ledger.events import Reserve
 from tests.commands import Outcome, willis
 from tests.deploy.folders import hospital as spent_at

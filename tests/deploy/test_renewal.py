@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from deploy.certificates import certificate_at, certificate_in, present
 from deploy.coordinator import approval
 from deploy.coordinator.authority import ensure_server_certificates
 from deploy.coordinator.home import CoordinatorHome
@@ -18,6 +17,7 @@ from deploy.site.home import SiteHome
 from deploy.site.joined import read_joined
 from deploy.site.keys import make_request
 from deploy.site.renewing import renew, renew_if_due
+from shared.certificates import certificate_at, certificate_in, present
 from shared.errors import ProtocolError, UsageError
 from shared.identity import Identity
 from tests.commands import willis

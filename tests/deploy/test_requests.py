@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.certificates import pem, present, requested_key, signing_request, subject
 from deploy.issuing import LONG, Issuer
 from deploy.requests import MOST_BYTES, Answer, Request, node_line
 from shared.canonical import canonical
+from shared.certificates import pem, present, requested_key, signing_request, subject
 from shared.errors import ProtocolError, UsageError
 from shared.fingerprint import check_fingerprint, fingerprint
 from shared.identity import Identity

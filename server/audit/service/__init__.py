@@ -1,0 +1,1 @@
+"""The audit service: what a coordinator published, over gRPC."""
