@@ -17,10 +17,13 @@ from shared.identity import Identity
 from shared.ledger.checkpoint import Checkpoint
 from shared.ledger.events import (
     EVENT,
+    Approval,
     Cap,
+    Check,
     Enrol,
     Event,
     Federation,
+    Gate,
     Incident,
     Past,
     Release,
@@ -28,8 +31,9 @@ from shared.ledger.events import (
     Round,
     Run,
     Settle,
+    Steward,
 )
-from shared.ledger.log import COORDINATOR, SignedEvent, bound, event_bytes, line
+from shared.ledger.log import COORDINATOR, SignedEvent, bound, event_bytes, line, steward_name
 from shared.ledger.view import head_of
 from shared.privacy.events import NoiseSource, SampledGaussian, Spending
 from shared.privacy.filter import order_for
@@ -37,6 +41,7 @@ from shared.privacy.filter import order_for
 Line = dict[str, Any]
 History = list[Line]
 SITES = ("north", "south", "west")
+STEWARD = "ada"
 DELTA = 1e-5
 TIME = 1_780_000_000
 
@@ -92,15 +97,24 @@ def _events_of(run: Run, past: tuple[Past, ...]) -> Iterator[Event]:
         yield Settle(run=run.run, site=site, rounds=run.rounds, spending=run.spending)
 
 
+def _released(run: Run) -> Iterator[Event]:
+    """Yield gate, approval and release of one data set."""
+    manifest = digest(b"sums")
+    yield Gate(run=run.run, manifest=manifest, checks=(Check(name="files", passed=True, words="10 cases"),))
+    yield Approval(run=run.run, manifest=manifest, steward=STEWARD, decision="approved", words="looked at")
+    yield Release(run=run.run, kind="release", cases=10, manifest=manifest)
+
+
 def story(second: str = "second") -> list[SignedEvent]:
-    """Return two runs at three sites, a release and an incident; `second` names the second run."""
+    """Return two runs at three sites, a release that a steward approved, an incident; `second` names the second."""
     first, last = _run("first", 2), _run(second, 2)
     past = (Past(run=first.run, recipe=first.recipe, variant=first.variant, spending=first.spending),)
     events: list[Event] = [
         Federation(public_key=key_of(COORDINATOR).public_key, delta=DELTA, overlap=1),
         *(Enrol(site=s, public_key=key_of(s).public_key, patients=40, cohort=digest(s.encode())) for s in SITES),
+        Steward(name=STEWARD, public_key=key_of(steward_name(STEWARD)).public_key, state="named"),
         *_events_of(first, ()),
-        Release(run=first.run, kind="release", cases=10, manifest=digest(b"sums")),
+        *_released(first),
         Incident(run=first.run, text="an answer was lost"),
         *_events_of(last, past),
     ]
@@ -155,8 +169,8 @@ class Forger:
 
 def _sign_again(entry: Line, keys: dict[str, str]) -> None:
     event = entry["event"]
-    if event.get("type") in ("federation", "enrol"):
-        who = event.get("site", COORDINATOR)
+    if event.get("type") in ("federation", "enrol", "steward"):
+        who = steward_name(event["name"]) if event["type"] == "steward" else event.get("site", COORDINATOR)
         if who in keys and keys[who] != who:
             event["public_key"] = key_of(keys[who]).public_key
     try:
@@ -169,15 +183,15 @@ def _sign_again(entry: Line, keys: dict[str, str]) -> None:
         entry |= {"signature": signed.signature, "signer": bound(known)}
 
 
-_OWN = tuple((who, who) for who in (COORDINATOR, *SITES))
-_THIEFS = tuple((who, "thief") for who in (COORDINATOR, *SITES))
+_OWN = tuple((who, who) for who in (COORDINATOR, *SITES, steward_name(STEWARD)))
+_THIEFS = (*((who, "thief") for who in (COORDINATOR, *SITES)), (steward_name(STEWARD), "the thief's steward"))
 FORGERS = (
     Forger("a reader, editing the file", places=False),
     Forger("a reader, who puts places and root right", places=True),
     Forger("a thief, signing as coordinator with another key", places=True, signs=_THIEFS[:1]),
     Forger("a thief, signing everything with another key", places=True, signs=_THIEFS),
     Forger("the coordinator, signing anew", places=True, signs=_OWN[:1]),
-    Forger("the coordinator and all sites together", places=True, signs=_OWN),
+    Forger("the coordinator, all sites and the steward together", places=True, signs=_OWN),
 )
 
 
@@ -295,6 +309,8 @@ def _leaves(value: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[
 
 def _others(value: object) -> list[object]:
     """Return other values for a field, of the same kind: larger and smaller, or another name."""
+    if isinstance(value, bool):
+        return [not value]
     if isinstance(value, int):
         return [value + 1, value - 1]
     if isinstance(value, float):

@@ -11,7 +11,19 @@ from rich.text import Text
 from deploy.budget import PLANNED, Budget, percent
 from deploy.coordinator.runs import Standing
 from deploy.words import duration, moment, size
-from shared.ledger.events import Enrol, Event, Federation, Incident, Refuse, Release, Round, Run
+from shared.ledger.events import (
+    Approval,
+    Enrol,
+    Event,
+    Federation,
+    Gate,
+    Incident,
+    Refuse,
+    Release,
+    Round,
+    Run,
+    Steward,
+)
 from shared.ledger.log import SignedEvent
 
 LAST_EVENTS = 6
@@ -126,6 +138,12 @@ def _told(event: Event) -> str:
             return f"refused {event.site if event.by == 'coordinator' else 'the run'} ({event.code})"
         case Release():
             return f"released a {event.what}"
+        case Gate():
+            return "the release gate " + ("passed" if not event.failed else "was shut")
+        case Approval():
+            return f"{event.decision} a release"
+        case Steward():
+            return f"steward {event.name} {event.state}"
         case Incident():
             return f"incident: {event.text}"
         case _:

@@ -38,6 +38,11 @@ _MEANINGS = (
     ("nothing spent before", "Earlier use of the same patients was left out. The figures are too small."),
     ("cap is crossed", "More was spent than a hospital allows. Its data steward must be told."),
     ("what may be published", "Something was published that the rules forbid. Withdraw it."),
+    (
+        "had passed its gate",
+        "A data set left without the checks on its images, or although they failed. Look at it, or withdraw it.",
+    ),
+    ("steward approved", "A data set left without the approval it needed. Its steward must be told."),
     ("whatever drew", "A data set shows more of patients than its claim counts. Withdraw it."),
     (
         "accountants agree",

@@ -1,6 +1,7 @@
 """What a ledger records: frozen events, each signed by the one who answers for it.
 
-Sites sign what they enrol with, reserve, refuse and settle; the coordinator signs the rest. No event holds a
+Sites sign what they enrol with, reserve, refuse and settle; stewards what they approve or refuse to let leave; the
+coordinator signs the rest. No event holds a
 time: order is the index, and the same seeds give the same bytes. The rules of evolution are those of
 `shared.privacy.events`.
 """
@@ -199,6 +200,50 @@ class Release(_Frozen):
         return self
 
 
+class Steward(_Frozen):
+    """The coordinator names a person whose approval releases need from then on, or withdraws one it named."""
+
+    type: Literal["steward"] = "steward"
+    name: str = Field(min_length=1)
+    public_key: str = Field(
+        pattern=r"^[0-9a-f]{64}$"
+    )  # Ed25519, hexadecimal; the private half is the person's own
+    state: Literal["named", "withdrawn"]
+
+
+class Check(_Frozen):
+    """One question of the release gate, and its answer with figures."""
+
+    name: str
+    passed: bool
+    words: str
+
+
+class Gate(_Frozen):
+    """What the release gate found of a data set or a network: passed or not, it is recorded."""
+
+    type: Literal["gate"] = "gate"
+    run: str
+    manifest: str  # what `Release.manifest` would hold
+    checks: tuple[Check, ...] = Field(min_length=1)
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that did not pass; none: the gate is open."""
+        return tuple(check for check in self.checks if not check.passed)
+
+
+class Approval(_Frozen):
+    """A steward lets a data set or a network leave, or forbids it, having looked at it."""
+
+    type: Literal["approval"] = "approval"
+    run: str
+    manifest: str
+    steward: str  # by name; signed with the key that the ledger has for it
+    decision: Literal["approved", "refused"]
+    words: str
+
+
 class Incident(_Frozen):
     """Something a reader of the report should know: a witness that refused, a lost answer, a bug found later."""
 
@@ -208,7 +253,7 @@ class Incident(_Frozen):
 
 
 Event = Annotated[
-    Federation | Enrol | Run | Reserve | Refuse | Round | Settle | Release | Incident,
+    Federation | Enrol | Run | Reserve | Refuse | Round | Settle | Release | Steward | Gate | Approval | Incident,
     Field(discriminator="type"),
 ]
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from shared.canonical import canonical
 from shared.errors import LedgerError
 from shared.identity import Identity, verify
-from shared.ledger.events import SITE_EVENTS, Enrol, Event, Federation, Refuse
+from shared.ledger.events import SITE_EVENTS, Approval, Enrol, Event, Federation, Refuse, Steward
 from shared.ledger.merkle import EMPTY, Frontier, leaf_hash
 
 VERSION = 1
@@ -73,10 +73,17 @@ def line(index: int, signed: SignedEvent) -> bytes:
 
 
 def bound(event: Event) -> str:
-    """Return who answers for an event: a site's name, or the coordinator."""
+    """Return who answers for an event: a site's name, a steward (`steward_name`), or the coordinator."""
+    if isinstance(event, Approval):
+        return steward_name(event.steward)
     if isinstance(event, SITE_EVENTS) and not (isinstance(event, Refuse) and event.by == COORDINATOR):
         return event.site
     return COORDINATOR
+
+
+def steward_name(name: str) -> str:
+    """Return what a steward signs as: never what a site of the same name signs as."""
+    return f"steward/{name}"
 
 
 class Log:
@@ -86,7 +93,7 @@ class Log:
         """Start before the first entry of the log called `where` (named in errors)."""
         self._where = where
         self._tree = Frontier()
-        self._keys: dict[str, str] = {}  # who -> public key, from the enrolments so far
+        self._keys: dict[str, str] = {}  # who -> public key: the coordinator, sites, stewards in office
 
     @property
     def head(self) -> Head:
@@ -110,8 +117,13 @@ class Log:
 
     def take(self, raw: bytes, signed: SignedEvent) -> None:
         """Take in a line that was checked."""
-        if isinstance(signed.event, Enrol | Federation):
-            self._keys[signed.signer] = signed.event.public_key
+        event = signed.event
+        if isinstance(event, Enrol | Federation):
+            self._keys[signed.signer] = event.public_key
+        elif isinstance(event, Steward) and event.state == "named":
+            self._keys[steward_name(event.name)] = event.public_key
+        elif isinstance(event, Steward):
+            del self._keys[steward_name(event.name)]
         self._tree.append(leaf_hash(raw))
 
     def check(self, raw: bytes) -> SignedEvent:
@@ -132,7 +144,23 @@ class Log:
             raise LedgerError(f"{spot}: a federation is founded once, by its first entry; restore a copy")
         if key is None or signed.signer != who or not signed.is_signed_by(key):
             raise LedgerError(f"{spot}: {event.type} is not signed by {who}; restore the ledger from a copy")
+        if isinstance(event, Steward):
+            self._check_steward(event, spot)
         return signed
+
+    def _check_steward(self, event: Steward, spot: str) -> None:
+        """Refuse to name whom has an office already, or with a key that signs for another; to withdraw another."""
+        held = self._keys.get(steward_name(event.name))
+        if event.state == "withdrawn" and held != event.public_key:
+            raise LedgerError(f"{spot}: {event.name} is no steward with this key, so cannot be withdrawn")
+        if event.state == "named" and held is not None:
+            raise LedgerError(
+                f"{spot}: {event.name} is a steward already; withdraw that key before naming another"
+            )
+        if event.state == "named" and event.public_key in self._keys.values():
+            raise LedgerError(
+                f"{spot}: the key named for {event.name} is somebody else's; a steward has an own one"
+            )
 
 
 def _parsed(raw: bytes, index: int, spot: str) -> SignedEvent:

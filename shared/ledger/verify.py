@@ -11,13 +11,23 @@ from shared.ledger.events import Release, Reserve, Round, Run
 from shared.ledger.finding import Finding
 from shared.ledger.log import Head, event_bytes
 from shared.ledger.release_rules import kind_of, objections
+from shared.ledger.verify_release import check_approvals, check_gates
 from shared.ledger.verify_spending import check_caps, check_history, check_settlements, exceeds
 from shared.ledger.view import RunView, head_of
 
 
 def verify_runs(runs: Sequence[RunView]) -> list[Finding]:
     """Return every finding that follows from the entries alone; places and signatures come before."""
-    checks = (check_terms, check_order, check_settlements, check_history, check_caps, check_releases)
+    checks = (
+        check_terms,
+        check_order,
+        check_settlements,
+        check_history,
+        check_caps,
+        check_releases,
+        check_gates,
+        check_approvals,
+    )
     return [check(runs) for check in checks]
 
 

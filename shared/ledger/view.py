@@ -1,14 +1,17 @@
 """Runs as their ledger tells them: the events of each run, sorted by kind. Pure; nothing is checked here."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.errors import LedgerError
 from shared.ledger.events import (
+    Approval,
     Enrol,
     Event,
     Federation,
+    Gate,
     Incident,
     Refuse,
     Release,
@@ -16,6 +19,7 @@ from shared.ledger.events import (
     Round,
     Run,
     Settle,
+    Steward,
 )
 from shared.ledger.log import Head, SignedEvent, line
 from shared.ledger.merkle import Frontier, leaf_hash
@@ -42,7 +46,10 @@ class RunView:
     rounds: list[Round] = field(default_factory=list)
     refusals: list[Refuse] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
+    gates: list[Gate] = field(default_factory=list)
+    approvals: list[Approval] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
+    stewards: list[tuple[int, Steward]] = field(default_factory=list)  # of the whole federation, with their places
     entries: list[tuple[int, Event]] = field(default_factory=list)  # (place in the ledger, event)
 
     @property
@@ -95,12 +102,26 @@ class RunView:
             self.refusals.append(event)
         elif isinstance(event, Release):
             self.releases.append(event)
+        elif isinstance(event, Gate):
+            self.gates.append(event)
+        elif isinstance(event, Approval):
+            self.approvals.append(event)
         elif isinstance(event, Incident):
             self.incidents.append(event)
 
+    def in_office(self, index: int = sys.maxsize) -> dict[str, str]:
+        """Return name -> public key of the stewards as it stood before entry `index`, or after all of them."""
+        found: dict[str, str] = {}
+        for place, event in self.stewards:
+            if place < index:
+                found.pop(event.name, None)
+                found |= {event.name: event.public_key} if event.state == "named" else {}
+        return found
+
     def before(self, index: int) -> "RunView":
         """Return the run as it stood before entry `index`."""
-        past = RunView(self.federation, self.run, enrolled=dict(self.enrolled))
+        stewards = [(place, event) for place, event in self.stewards if place < index]
+        past = RunView(self.federation, self.run, enrolled=dict(self.enrolled), stewards=stewards)
         for place, event in self.entries:
             if place < index:
                 past.take(place, event)
@@ -116,6 +137,7 @@ def views(events: Sequence[SignedEvent]) -> dict[str, RunView]:
     if not events or not isinstance(events[0].event, Federation):
         raise LedgerError("this ledger does not begin with its federation; restore it from a copy")
     federation, enrolled = events[0].event, dict[str, Enrol]()
+    stewards: list[tuple[int, Steward]] = []  # one list, which every run sees
     found: dict[str, RunView] = {}
     for index, event in enumerate(signed.event for signed in events):
         if isinstance(event, Federation):
@@ -123,8 +145,11 @@ def views(events: Sequence[SignedEvent]) -> dict[str, RunView]:
         if isinstance(event, Enrol):
             enrolled[event.site] = event
             continue
+        if isinstance(event, Steward):
+            stewards.append((index, event))
+            continue
         if isinstance(event, Run):
-            found.setdefault(event.run, RunView(federation, event))
+            found.setdefault(event.run, RunView(federation, event, stewards=stewards))
         if event.run not in found:
             raise LedgerError(f"entry {index}: run {event.run[:12]} was never declared; restore a copy")
         seen = found[event.run]
@@ -160,5 +185,8 @@ def head_of(lines: Iterable[bytes]) -> Head:
 
 
 def first_release(seen: RunView, size: int) -> int:
-    """Return the place of a run's first release in a ledger of `size` entries, or `size`: what it builds on."""
-    return next((index for index, event in seen.entries if isinstance(event, Release)), size)
+    """Return how many entries of a ledger of `size` everything that is released of a run builds on.
+
+    They end where its first release begins, at its gate: so publishing again gives the same bytes.
+    """
+    return next((index for index, event in seen.entries if isinstance(event, Gate | Release)), size)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -14,8 +15,23 @@ from shared.canonical import digest
 from shared.files import write_durably
 from shared.identity import Identity
 from shared.ledger.checkpoint import Checkpoint
-from shared.ledger.events import Cap, Enrol, Event, Federation, Past, Reserve, Round, Run, Settle
-from shared.ledger.log import Head, SignedEvent, bound, event_bytes
+from shared.ledger.events import (
+    Approval,
+    Cap,
+    Check,
+    Enrol,
+    Event,
+    Federation,
+    Gate,
+    Past,
+    Release,
+    Reserve,
+    Round,
+    Run,
+    Settle,
+    Steward,
+)
+from shared.ledger.log import Head, SignedEvent, bound, event_bytes, steward_name
 from shared.ledger.store import LedgerStore
 from shared.privacy.events import NoiseSource, NonPrivate, SampledGaussian, Spending
 from shared.privacy.filter import order_for
@@ -121,6 +137,29 @@ class Story:
         share = [m.model_copy(update={"steps": self.rounds_done * STEPS}) for m in self.plan.mechanisms]
         spending = self.plan.model_copy(update={"mechanisms": tuple(share)})
         return Settle(run=self.run_id, site=site, rounds=self.rounds_done, spending=spending)
+
+
+def steward(name: str, state: Literal["named", "withdrawn"] = "named") -> Steward:
+    """Return that the coordinator named, or withdrew, the steward whose key `identity` gives."""
+    return Steward(name=name, public_key=identity(steward_name(name)).public_key, state=state)
+
+
+def gate(manifest: str, *, passed: bool = True, run: str = RUN_ID) -> Gate:
+    """Return what a gate of one check found."""
+    return Gate(run=run, manifest=manifest, checks=(Check(name="files", passed=passed, words="3 cases"),))
+
+
+def approval(
+    manifest: str, name: str, decision: Literal["approved", "refused"] = "approved", words: str = ""
+) -> Approval:
+    """Return what a steward decided."""
+    return Approval(run=RUN_ID, manifest=manifest, steward=name, decision=decision, words=words)
+
+
+def release(manifest: str, **changes: object) -> Release:
+    """Return that a data set of three cases was released."""
+    usual = Release(run=RUN_ID, kind="release", cases=3, manifest=manifest)
+    return usual.model_copy(update=changes)
 
 
 def signed(event: Event) -> SignedEvent:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from shared.canonical import digest
-from shared.ledger.events import Event, Refuse, Release, Reserve, Run, Settle
+from shared.ledger.events import Event, Refuse, Reserve, Run, Settle
 from shared.ledger.finding import Finding
 from shared.ledger.log import event_bytes
 from shared.ledger.verify import verify_runs
@@ -13,7 +13,20 @@ from shared.ledger.verify_spending import check_accountants
 from shared.ledger.view import view, views
 from shared.privacy.accounting import cost
 from shared.privacy.events import NoiseSource, NonPrivate, Spending, Unit
-from tests.server.ledgers import DELTA, PRIVATE_PAST, ROUNDS, RUN_ID, Story, cap_of, gaussian, signed_all
+from tests.server.ledgers import (
+    DELTA,
+    PRIVATE_PAST,
+    ROUNDS,
+    RUN_ID,
+    Story,
+    approval,
+    cap_of,
+    gate,
+    gaussian,
+    release,
+    signed_all,
+    steward,
+)
 
 ORDER = "budget is reserved before it is used"
 SETTLED = "settled spending lies between what ran and what was reserved"
@@ -21,10 +34,18 @@ CAPS = "no site's cap is crossed"
 TERMS = "every site agreed to the plan that ran"
 HISTORY = "nothing spent before is left out"
 RELEASES = "only what may be published was released"
+GATES = "whatever was released had passed its gate"
+APPROVALS = "a steward approved every release"
+SUMS, OTHER = digest(b"sums"), digest(b"other sums")
 
 
 def verified(events: list[Event]) -> list[Finding]:
     return verify_runs(list(views(signed_all(events)).values()))
+
+
+def told(*more: Event) -> list[Event]:
+    """Return an honest run and what came after it."""
+    return [*Story().events(), *more]
 
 
 def judged(events: list[Event]) -> set[str]:
@@ -33,7 +54,7 @@ def judged(events: list[Event]) -> set[str]:
 
 
 def test_an_honest_story_is_believed() -> None:
-    assert all(f.passed for f in verified(Story().events()))
+    assert all(f.passed for f in verified(told(steward("ada"), gate(SUMS), approval(SUMS, "ada"), release(SUMS))))
     assert judged(Story(past={"north": (PRIVATE_PAST,)}).events()) == set()
 
 
@@ -72,8 +93,7 @@ def forgetful() -> list[Event]:
 
 
 def pretending() -> list[Event]:
-    release = Release(run=RUN_ID, kind="release", cases=3, manifest=digest(b"sums"))
-    return [*Story(noise_source=NoiseSource.SEEDED).events(), release]
+    return [*Story(noise_source=NoiseSource.SEEDED).events(), gate(SUMS), release(SUMS)]
 
 
 STORIES: dict[str, tuple[Callable[[], list[Event]], set[str]]] = {
@@ -107,6 +127,50 @@ STORIES: dict[str, tuple[Callable[[], list[Event]], set[str]]] = {
     "another δ than the federation's": (lambda: replaced(Run, delta=1e-3), {TERMS}),
     "an earlier run forgotten": (forgetful, {HISTORY}),
     "a simulation recorded as a release": (pretending, {RELEASES}),
+    "no gate": (lambda: told(release(SUMS)), {GATES}),
+    "a network without a gate": (lambda: told(release(SUMS, cases=0, what="network")), {GATES}),
+    "a gate of another data set": (lambda: told(gate(OTHER), release(SUMS)), {GATES}),
+    "a gate after the release": (lambda: told(release(SUMS), gate(SUMS)), {GATES}),
+    "a gate that was shut": (lambda: told(gate(SUMS, passed=False), release(SUMS)), {GATES}),
+    "a gate that was shut in the end": (
+        lambda: told(gate(SUMS), gate(SUMS, passed=False), release(SUMS)),
+        {GATES},
+    ),
+    "no approval": (lambda: told(steward("ada"), gate(SUMS), release(SUMS)), {APPROVALS}),
+    "an approval after the release": (
+        lambda: told(steward("ada"), gate(SUMS), release(SUMS), approval(SUMS, "ada")),
+        {APPROVALS},
+    ),
+    "an approval of another data set": (
+        lambda: told(steward("ada"), gate(SUMS), approval(OTHER, "ada"), release(SUMS)),
+        {APPROVALS},
+    ),
+    "an approval of nobody": (lambda: told(gate(SUMS), approval(SUMS, "ada"), release(SUMS)), {APPROVALS}),
+    "an approval of one withdrawn": (
+        lambda: told(
+            steward("ada"), steward("ada", "withdrawn"), gate(SUMS), approval(SUMS, "ada"), release(SUMS)
+        ),
+        {APPROVALS},
+    ),
+    "all stewards withdrawn, to need none": (
+        lambda: told(steward("ada"), steward("ada", "withdrawn"), gate(SUMS), release(SUMS)),
+        {APPROVALS},
+    ),
+    "a refusal": (
+        lambda: told(steward("ada"), gate(SUMS), approval(SUMS, "ada", "refused"), release(SUMS)),
+        {APPROVALS},
+    ),
+    "a refusal, and an approval put before or after it": (
+        lambda: told(
+            *(steward("ada"), gate(SUMS), approval(SUMS, "ada", "refused")),
+            *(approval(SUMS, "ada"), release(SUMS)),
+        ),
+        {APPROVALS},
+    ),
+    "one decision recorded twice": (
+        lambda: told(steward("ada"), gate(SUMS), approval(SUMS, "ada"), approval(SUMS, "ada")),
+        {APPROVALS},
+    ),
 }
 
 
@@ -145,3 +209,14 @@ def test_accountants_that_contradict_each_other_are_reported_and_lacking_ones_ar
     assert asked == [(1, DELTA), (2, DELTA)]  # alone, and after what came before; equal questions are asked once
     assert check_accountants([seen], lambda spendings, delta: []).passed is True
     assert check_accountants([seen], None).passed is None
+
+
+def test_an_approval_holds_after_its_steward_left_and_a_simulation_needs_none() -> None:
+    left = told(steward("ada"), gate(SUMS), approval(SUMS, "ada"), steward("ada", "withdrawn"), release(SUMS))
+    seeded = [*Story(noise_source=NoiseSource.SEEDED).events(), steward("ada"), gate(SUMS)]
+    assert judged(left) == judged([*seeded, release(SUMS, kind="simulation")]) == set()
+
+
+def test_a_run_without_stewards_says_that_no_approval_was_needed() -> None:
+    found = {f.check: f for f in verified(told(gate(SUMS), release(SUMS)))}
+    assert (found[GATES].passed, found[APPROVALS].passed) == (True, None)

@@ -60,3 +60,11 @@ def test_a_site_that_holds_its_own_ledger_sees_what_was_changed_of_its_words(aud
     wanted = [m for m in MUTATIONS if m[0] == "drop" and m[1] in ("enrol", "reserve", "settle")]
     tallies = campaign(auditor, wanted, [ALL_TOGETHER])
     assert all(t.caught[FOLDERS] == t.tried > 0 for t in tallies.values())
+
+
+def test_even_all_together_cannot_leave_out_what_a_release_needed(auditor: Auditor) -> None:
+    """Gate and approval of a release are missed by the export alone; so is the steward that approved."""
+    wanted = [m for m in MUTATIONS if m[0] == "drop" and m[1] in ("gate", "approval", "steward")]
+    tallies = campaign(auditor, wanted, FORGERS)
+    assert {what for _, what, _ in wanted} == {"gate", "approval", "steward"}
+    assert all(t.caught[ALONE] == t.tried > 0 for t in tallies.values())
