@@ -6,6 +6,7 @@ Nothing is written, and no key is read.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -95,7 +96,10 @@ class Reading:
 def names_of(paths: Sequence[Path]) -> list[str]:
     """Return a name for each folder: its last part, numbered where two are alike."""
     plain = [path.resolve().name for path in paths]
-    return [name if plain.count(name) == 1 else f"{name} ({plain[: i + 1].count(name)})" for i, name in enumerate(plain)]
+    return [
+        name if plain.count(name) == 1 else f"{name} ({plain[: i + 1].count(name)})"
+        for i, name in enumerate(plain)
+    ]
 
 
 def read(paths: Sequence[Path]) -> Reading:
@@ -116,10 +120,8 @@ def read(paths: Sequence[Path]) -> Reading:
 def _histories(folder: RunFolder) -> list[Ledger]:
     """Return what is at hand of the run's ledger: the federation's own copy, the run's export, or both."""
     places = [folder.ledger / LINES]
-    try:
+    with suppress(WillisError):  # a copy of a run, on a machine without the federation
         places.append(folder.home.path / LINES)
-    except WillisError:
-        pass  # a copy of a run, on a machine without the federation
     data = [place.read_bytes() for place in places if place.is_file()]
     whole = [text[: text.rfind(b"\n") + 1] for text in data]  # the last line may be being written
     if not any(whole):

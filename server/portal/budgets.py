@@ -99,7 +99,11 @@ def _accounts(ledger: Ledger) -> list[tuple[str, RunView, Account]]:
     keys = sorted(last, key=lambda key: order.index(key[0]) if key[0] in order else len(order))
     sites = [site for site, _ in keys]
     return [
-        (site if sites.count(site) == 1 else f"{site}, cohort {cohort[:8]}", last[site, cohort], account(last[site, cohort], site))
+        (
+            site if sites.count(site) == 1 else f"{site}, cohort {cohort[:8]}",
+            last[site, cohort],
+            account(last[site, cohort], site),
+        )
         for site, cohort in keys
     ]
 

@@ -86,7 +86,7 @@ def files(folder: Path) -> list[File]:
 
 
 def path_of(folder: Path, name: str) -> Path | None:
-    """Return the file of that name if it may be served: listed or of the seal, a plain file, and inside `folder`."""
+    """Return the file of that name if it may be served: listed or of the seal, plain, and inside `folder`."""
     return _plain(folder, name) if name in _SEAL or name in listed_sums(folder) else None
 
 
@@ -129,7 +129,9 @@ def quick_findings(data: DataSet) -> list[Finding]:
     where = "in the ledger as a release" if data.release else "not in the ledger as a release"
     known = True if data.release else None if data.is_candidate else False
     return [
-        Finding("SHA256SUMS is signed by the coordinator", signed, f"by key {key[:16]}…" if signed else "it is not"),
+        Finding(
+            "SHA256SUMS is signed by the coordinator", signed, f"by key {key[:16]}…" if signed else "it is not"
+        ),
         Finding("the ledger knows this data set", known, f"{data.manifest[:SHORT]} is {where}"),
     ]
 

@@ -145,17 +145,25 @@ def compare(books: Books, text: str) -> Answer:
         return Answer(None, f"{err}. Paste the whole file, from its first line to the end of the last signature.")
     key, lines = books.ledger.terms.public_key, books.ledger.lines
     if not kept.is_by(key):
-        return Answer(False, f"It is not signed by this ledger's key {key[:16]}…: it is of another ledger, or forged.")
+        return Answer(
+            False, f"It is not signed by this ledger's key {key[:16]}…: it is of another ledger, or forged."
+        )
     if kept.head.size > len(lines):
-        words = f"It is of {kept.head.size} entries and only {len(lines)} are here: this copy is older, or was rewound."
+        words = (
+            f"It is of {kept.head.size} entries, and {len(lines)} are here: this copy is older, or was rewound."
+        )
         return Answer(False, words)
     leaves = [leaf_hash(raw) for raw in lines]
     hashes = tuple(consistency_proof(leaves, kept.head.size))
     old, new = bytes.fromhex(kept.head.root), root_of(leaves)
     if verify_consistency(kept.head.size, len(leaves), old, new, hashes):
         more = len(leaves) - kept.head.size
-        return Answer(True, f"This ledger begins with the {kept.head.size} entries you kept; {more} came since.", hashes)
-    words = "The coordinator signed two histories: this ledger does not begin with the entries you kept. Keep both, "
+        return Answer(
+            True, f"This ledger begins with the {kept.head.size} entries you kept; {more} came since.", hashes
+        )
+    words = (
+        "The coordinator signed two histories: this ledger does not begin with the entries you kept. Keep both, "
+    )
     return Answer(False, words + "stop publishing, and tell every hospital.")
 
 

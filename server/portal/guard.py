@@ -15,7 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 ANY = "*"  # where the portal listens on every address, its names are not known
-PAGE = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+PAGE = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
 FILE = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; frame-ancestors 'none'; sandbox"
 # The viewer is one page with script and images inside it. Its sandbox has no origin, so it cannot read the portal.
 VIEWER = (
@@ -59,7 +62,9 @@ class Guard:
         if is_known_host(Headers(scope=scope).getlist("host"), self._hosts):
             await self._app(scope, receive, with_headers)
         else:
-            words = "This portal does not go by that name. Open it by the address it printed when it was started.\n"
+            words = (
+                "This portal does not go by that name. Open it by the address it printed when it was started.\n"
+            )
             await PlainTextResponse(words, status_code=421)(scope, receive, with_headers)
 
 

@@ -51,7 +51,8 @@ def overview(books: Books) -> Overview:
     """Return the overview of one federation; what waits is told by run, apart from candidates."""
     known = budgets(books.ledger)
     sites = tuple(
-        Site(e.site, e.patients, tuple(b for b in known if b.site == e.site)) for e in books.ledger.enrolled.values()
+        Site(e.site, e.patients, tuple(b for b in known if b.site == e.site))
+        for e in books.ledger.enrolled.values()
     )
     runs = tuple(_row(books, view) for view in books.ledger.runs.values())
     waiting = tuple(what for row in runs if (what := _waits(row)))

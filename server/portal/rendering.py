@@ -1,7 +1,6 @@
 """How pages are made: templates that escape everything, pictures from the report's charts, cards from Markdown."""
 
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
@@ -26,7 +25,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
         loader=FileSystemLoader(FILES),
     )
-    found.filters.update({"figure": figure, "share": share, "size": size, "bar": bar, "card": card, "count": count})
+    found.filters.update(
+        {"figure": figure, "share": share, "size": size, "bar": bar, "card": card, "count": count}
+    )
     return found
 
 
@@ -87,8 +88,3 @@ def size(number: int | None) -> str:
 def count(number: int, thing: str) -> str:
     """Return a number of things in words."""
     return f"{number} {thing}" + ("" if number == 1 else "s")
-
-
-def render(pages: Environment, template: str, **values: Any) -> str:  # noqa: ANN401  (a template takes anything)
-    """Return a page as text."""
-    return pages.get_template(template).render(**values)

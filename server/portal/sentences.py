@@ -1,64 +1,101 @@
 """What each kind of ledger entry says, as one plain sentence."""
 
-from collections.abc import Callable
-from typing import Any
+from functools import singledispatch
 
+from server.report.claims import cap_claim
 from server.report.sites import spending_json
-from shared.ledger.events import Event
+from shared.ledger.events import (
+    Approval,
+    Enrol,
+    Federation,
+    Gate,
+    Incident,
+    Refuse,
+    Release,
+    Reserve,
+    Round,
+    Run,
+    Settle,
+    Steward,
+)
+
+_SHORT = 12  # digits of a digest
 
 
-def sentence(event: Event) -> str:
-    """Return what an event says; of a kind that has no sentence yet, its type."""
-    say = _SENTENCES.get(event.type)
-    return say(event) if say else event.type
+@singledispatch
+def sentence(event: object) -> str:
+    """Return what an event says.
+
+    Raises:
+        NotImplementedError: there is no sentence for this kind; a new kind needs its own here.
+    """
+    raise NotImplementedError(f"no sentence says what a {type(event).__name__} is")
 
 
-def _run(event: Any) -> str:
+@sentence.register
+def _(event: Federation) -> str:
+    return f"Founded: δ = {event.delta:g} for all runs, a patient at no more than {event.overlap} of the sites"
+
+
+@sentence.register
+def _(event: Enrol) -> str:
+    return f"{event.site} joined, declaring {event.patients} patients"
+
+
+@sentence.register
+def _(event: Run) -> str:
     what = "Asked" if event.is_query else "Planned"
     return f"{what}: {event.system}; {event.rounds} rounds of {event.steps_per_round} private steps"
 
 
-def _reserve(event: Any) -> str:
-    cap = f"cap ε = {event.cap.epsilon:g} (δ = {event.cap.delta:g}; unit: patient; add/remove; limit set by the site)"
-    return f"{event.site} set aside {spending_json(event.spending)['text']}; {cap}"
+@sentence.register
+def _(event: Reserve) -> str:
+    cap = cap_claim(event.cap)["text"]
+    return f"{event.site} set aside {spending_json(event.spending)['text']}, under its cap of {cap}"
 
 
-def _refuse(event: Any) -> str:
+@sentence.register
+def _(event: Refuse) -> str:
     when = f"round {event.round}" if event.round else "before training"
-    if event.by == "site":
-        return f"{event.site} refused, {when}: {event.reason}"
-    return f"An update of {event.site} was refused, {when}: {event.reason}"
+    whose = f"{event.site} refused" if event.by == "site" else f"An update of {event.site} was refused"
+    return f"{whose}, {when}: {event.reason}"
 
 
-def _release(event: Any) -> str:
+@sentence.register
+def _(event: Round) -> str:
+    return f"Round {event.round}: {', '.join(event.sites)} averaged to model {event.model[:_SHORT]}"
+
+
+@sentence.register
+def _(event: Settle) -> str:
+    return f"{event.site} settled after {event.rounds} rounds: {spending_json(event.spending)['text']}"
+
+
+@sentence.register
+def _(event: Release) -> str:
     what = f"{event.cases} synthetic cases" if event.what == "data set" else "a trained network"
-    if event.kind == "simulation":
-        return f"A simulation, not a release: {what}, {event.manifest[:12]}"
-    return f"Released: {what}, {event.manifest[:12]}"
+    kind = "Released" if event.kind == "release" else "A simulation, not a release"
+    return f"{kind}: {what}, {event.manifest[:_SHORT]}"
 
 
-def _gate(event: Any) -> str:
-    failed = [check.name for check in event.checks if not check.passed]
-    result = f"failed {', '.join(failed)}" if failed else f"passed all {len(event.checks)} checks"
-    return f"Candidate {event.manifest[:12]} {result}"
+@sentence.register
+def _(event: Steward) -> str:
+    return f"{event.name} was {event.state} as a data steward"
 
 
-def _approval(event: Any) -> str:
+@sentence.register
+def _(event: Gate) -> str:
+    failed = ", ".join(check.name for check in event.failed)
+    result = f"failed at {failed}" if failed else f"passed all {len(event.checks)} checks"
+    return f"Candidate {event.manifest[:_SHORT]} {result}"
+
+
+@sentence.register
+def _(event: Approval) -> str:
     said = f": {event.words}" if event.words else ""
-    return f"{event.steward} {event.decision} candidate {event.manifest[:12]}{said}"
+    return f"{event.steward} {event.decision} candidate {event.manifest[:_SHORT]}{said}"
 
 
-_SENTENCES: dict[str, Callable[[Any], str]] = {
-    "federation": lambda e: f"Founded, with δ = {e.delta:g} for all runs; a patient is at most at {e.overlap} of the sites",
-    "enrol": lambda e: f"{e.site} joined, declaring {e.patients} patients",
-    "run": _run,
-    "reserve": _reserve,
-    "refuse": _refuse,
-    "round": lambda e: f"Round {e.round}: {', '.join(e.sites)} averaged to model {e.model[:12]}",
-    "settle": lambda e: f"{e.site} settled after {e.rounds} rounds: {spending_json(e.spending)['text']}",
-    "release": _release,
-    "incident": lambda e: f"Incident: {e.text}",
-    "steward": lambda e: f"Data steward {e.name} was {e.state}",
-    "gate": _gate,
-    "approval": _approval,
-}
+@sentence.register
+def _(event: Incident) -> str:
+    return f"Incident: {event.text}"
