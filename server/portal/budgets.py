@@ -22,6 +22,7 @@ class Budget:
     """The budget of one cohort: everything its patients have spent, and what may still be.
 
     Attributes:
+        place: among all budgets of the ledger, from 0; what addresses name it by.
         name: the site; with the cohort's first digits where a site has had several.
         site: as the ledger has it.
         patients: as declared.
@@ -37,6 +38,7 @@ class Budget:
         apart: runs that cannot be composed, with the reason.
     """
 
+    place: int
     name: str
     site: str
     patients: int
@@ -69,7 +71,7 @@ class Whole:
 @lru_cache(maxsize=_KEPT)
 def budgets(ledger: Ledger) -> tuple[Budget, ...]:
     """Return the budget of every cohort that a site set something aside for, in order of enrolment."""
-    return tuple(_budget(name, view, mine) for name, view, mine in _accounts(ledger))
+    return tuple(_budget(place, *found) for place, found in enumerate(_accounts(ledger)))
 
 
 @lru_cache(maxsize=_KEPT)
@@ -108,10 +110,11 @@ def _accounts(ledger: Ledger) -> list[tuple[str, RunView, Account]]:
     ]
 
 
-def _budget(name: str, view: RunView, mine: Account) -> Budget:
+def _budget(place: int, name: str, view: RunView, mine: Account) -> Budget:
     reserve, sure = mine.reserve, guarantee(mine)
     at_cap = cost(mine.everything, reserve.cap.delta)
     return Budget(
+        place=place,
         name=name,
         site=reserve.site,
         patients=view.enrolled[reserve.site].patients if reserve.site in view.enrolled else 0,

@@ -125,7 +125,7 @@ def _show(request: Request, data: DataSet, found: list[Finding], *, checked: boo
     )
 
 
-def _claims(claim: dict[str, Any]) -> list[tuple[str, str, str]]:
+def _claims(claim: dict[str, Any]) -> list[tuple[str, dict[str, str], dict[str, str]]]:
     """Return (site, guaranteed, if planned) as the data set has them; it may hold anything."""
     sure, planned = claim.get("sites"), claim.get("if_planned")
     prices = planned.get("sites") if isinstance(planned, dict) else None
@@ -134,5 +134,6 @@ def _claims(claim: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(str(site), _text(sure[site]), _text(prices.get(site))) for site in sure]
 
 
-def _text(claim: object) -> str:
-    return str(claim.get("text", "not said")) if isinstance(claim, dict) else "not said"
+def _text(claim: object) -> dict[str, str]:
+    """Return the one part of a claim that is shown; it carries everything that gives its ε meaning."""
+    return {"text": str(claim.get("text", "not said")) if isinstance(claim, dict) else "not said"}

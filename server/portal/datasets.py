@@ -126,14 +126,16 @@ def quick_findings(data: DataSet) -> list[Finding]:
         signed = sealed_by(data.folder) == key
     except OSError:
         signed = False
-    where = "in the ledger as a release" if data.release else "not in the ledger as a release"
-    known = True if data.release else None if data.is_candidate else False
-    return [
+    found = [
         Finding(
             "SHA256SUMS is signed by the coordinator", signed, f"by key {key[:16]}…" if signed else "it is not"
-        ),
-        Finding("the ledger knows this data set", known, f"{data.manifest[:SHORT]} is {where}"),
+        )
     ]
+    if not data.is_candidate:
+        known = "" if data.release else "; do not use or pass it on"
+        words = f"{data.manifest[:SHORT]} is {data.state.value}{known}"
+        found.append(Finding("the ledger knows this data set", data.release is not None, words))
+    return found
 
 
 def findings(data: DataSet) -> list[Finding]:

@@ -20,7 +20,7 @@ from shared.ledger.merkle import (
     verify_inclusion,
 )
 
-ROWS = 50  # on one page
+ROWS = 25  # on one page
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def is_running(books: Books) -> bool:
 
 
 def _waits(row: RunRow) -> str:
-    name = f"Run {row.run[:12]}"
+    name = f"Run {row.held or row.run[:12]}"
     if row.now.startswith(("failed", "interrupted")):
         return f"{name} stopped ({row.now}). Resume it."
     if row.state == "unsettled" and not row.now.startswith("running"):
