@@ -48,7 +48,6 @@ def _routes() -> list[Route]:
         Route("/datasets", dataset_pages.list_page),
         Route("/dataset/{dataset}", dataset_pages.set_page),
         Route("/dataset/{dataset}/verify", dataset_pages.verify_page),
-        Route("/dataset/{dataset}/viewer", dataset_pages.viewer),
         Route("/dataset/{dataset}/file/{name:path}", dataset_pages.file),
         Route("/approvals", approval_pages.queue_page),
         Route("/approvals/{dataset}", approval_pages.decide_page, methods=["GET", "POST"]),

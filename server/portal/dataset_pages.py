@@ -1,6 +1,5 @@
 """The pages of data sets, and the only files that leave the portal as they lie on disk."""
 
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -11,6 +10,7 @@ from starlette.responses import FileResponse, Response
 from server.portal import guard
 from server.portal.datasets import (
     SHEET,
+    UNSHOWN,
     VIEWER,
     DataSet,
     card_of,
@@ -60,20 +60,17 @@ def file(request: Request) -> Response:
     path = path_of(data.folder, name)
     if path is None:
         raise HTTPException(404, "This data set lists no such file. Its page names every file there is.")
-    if name == VIEWER:
-        return _viewer(path)
     shown = media_type(name)
-    way = "attachment" if shown == "application/octet-stream" else "inline"
-    headers = {"content-security-policy": guard.FILE, "cache-control": "no-cache"}
-    return FileResponse(path, headers=headers, media_type=shown, filename=path.name, content_disposition_type=way)
-
-
-def viewer(request: Request) -> Response:
-    """Return the data set's own page that shows its volumes, in a sandbox."""
-    path = path_of(_named(request).folder, VIEWER)
-    if path is None:
-        raise HTTPException(404, "This data set has no viewer. Its volumes open in any NIfTI viewer.")
-    return _viewer(path)
+    return FileResponse(
+        path,
+        headers={
+            "content-security-policy": guard.VIEWER if name == VIEWER else guard.FILE,
+            "cache-control": "no-cache",
+        },
+        media_type=shown,
+        filename=path.name,
+        content_disposition_type="attachment" if shown == UNSHOWN else "inline",
+    )
 
 
 def report(request: Request) -> Response:
@@ -91,11 +88,6 @@ def report(request: Request) -> Response:
 def _named(request: Request) -> DataSet:
     portal = portal_of(request)
     return set_of(request, portal.sets(portal.read()))
-
-
-def _viewer(path: Path) -> Response:
-    headers = {"content-security-policy": guard.VIEWER, "cache-control": "no-cache"}
-    return FileResponse(path, headers=headers, media_type=media_type(VIEWER))
 
 
 def _show(request: Request, data: DataSet, found: list[Finding], *, checked: bool) -> Response:

@@ -21,6 +21,7 @@ from shared.ledger.finding import Finding
 
 CANDIDATES = "candidates"
 VIEWER, SHEET, CARD, PROOF = "index.html", "contact-sheet.png", "README.md", "release.tlog-proof"
+UNSHOWN = "application/octet-stream"  # of what a browser saves and does not open
 DESCRIPTION = "dataset_description.json"
 SHORT = 12  # digits of the manifest in addresses and folders
 _MOST_TEXT = 1_000_000  # bytes of a card or description that are read
@@ -102,7 +103,7 @@ def media_type(name: str) -> str:
         return "application/json"
     guessed, packed = mimetypes.guess_type(name)
     risky = guessed is None or packed is not None or guessed.startswith("text/") or "xml" in guessed
-    return "application/octet-stream" if risky else str(guessed)
+    return UNSHOWN if risky else str(guessed)
 
 
 def card_of(folder: Path) -> str:
@@ -183,12 +184,13 @@ def _release(books: Books, manifest: str) -> Release | None:
 
 
 def _plain(folder: Path, name: str) -> Path | None:
+    """Return the file if it is a plain one inside `folder`, with no link on the way, by its one shortest name."""
     root, path = folder.resolve(), folder / name
     try:
-        plain = path.resolve(strict=True) == root / name and path.is_file()
+        real = path.resolve(strict=True)
     except (OSError, ValueError, RuntimeError):  # missing; a name with a zero byte; links in a circle
         return None
-    return path if plain else None
+    return path if real == root / name and real.is_relative_to(root) and real.is_file() else None
 
 
 def _text(folder: Path, name: str) -> str:
