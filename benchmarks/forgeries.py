@@ -106,7 +106,7 @@ def _released(run: Run) -> Iterator[Event]:
 
 
 def story(second: str = "second") -> list[SignedEvent]:
-    """Return two runs at three sites, a release that a steward approved, an incident; `second` names the second."""
+    """Return two runs at three sites, a release that a steward approved, an incident; `second` names a run."""
     first, last = _run("first", 2), _run(second, 2)
     past = (Past(run=first.run, recipe=first.recipe, variant=first.variant, spending=first.spending),)
     events: list[Event] = [

@@ -2,12 +2,8 @@
 
 Each is one line of canonical JSON, signed with the key it names; a byte that changed on the way is refused. Who
 owns that key is not in the file: two people compare a fingerprint, once, by telephone.
-
->>> fingerprint(b"willis")
-'FD0A C497 CDC1 A17F 9D9A EC6E 2992 85A0'
 """
 
-import hmac
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
@@ -18,37 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from deploy.certificates import requested_key
 from deploy.settings import ADDRESS, NAME
-from shared.canonical import canonical, digest
-from shared.errors import ProtocolError, UsageError
+from shared.canonical import canonical
+from shared.errors import ProtocolError
+from shared.fingerprint import fingerprint
 from shared.identity import Identity, verify
 
 MOST_BYTES = 64 * 1024  # of a request or an answer; both have about 2 KiB
 RENEWAL_PATH = "/v1/willis/renew"  # where the front takes requests for renewal
-_GROUPS = 8  # of four hexadecimal digits: 128 bits, which nobody meets by trying
-
-
-def fingerprint(data: bytes) -> str:
-    """Return the beginning of the SHA-256 of `data`, as a person reads it aloud."""
-    shown = digest(data)[: 4 * _GROUPS].upper()
-    return " ".join(shown[i : i + 4] for i in range(0, len(shown), 4))
-
-
-def check_fingerprint(said: str, data: bytes, whose: str) -> None:
-    """Compare what a person was told with the fingerprint of `data`; spaces and case do not matter.
-
-    Raises:
-        UsageError: it is another, or no fingerprint; the right one is not told.
-    """
-    heard = "".join(said.split()).upper()
-    if len(heard) != 4 * _GROUPS or set(heard) - set("0123456789ABCDEF"):
-        raise UsageError(
-            f"a fingerprint is {_GROUPS} groups of four characters 0-9, A-F; have it read to you again"
-        )
-    if not hmac.compare_digest(heard, fingerprint(data).replace(" ", "")):
-        raise UsageError(
-            f"this is not the fingerprint of {whose}: the file was changed, or comes from somebody else; have the "
-            "fingerprint read again by a person you know, and the file sent again"
-        )
 
 
 class _Signed(BaseModel):
@@ -152,8 +124,3 @@ class Answer(_Signed):
 def node_line(key: ec.EllipticCurvePublicKey) -> str:
     """Return the OpenSSH line of a node's public key, without a comment."""
     return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-
-
-def key_fingerprint(signing_key: str) -> str:
-    """Return what the centre reads to hospitals: the fingerprint of its signing key (hexadecimal)."""
-    return fingerprint(bytes.fromhex(signing_key))

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -33,7 +34,42 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     except OSError as err:
         temporary.unlink(missing_ok=True)
         raise OSError(err.errno, err.strerror, str(path)) from err  # a failed write names no file of itself
-    _flush(path.parent)
+    flush(path.parent)
+
+
+def move_durably(what: Path, to: Path) -> None:
+    """Move a file or a folder to a place where nothing is, in one step on one disk.
+
+    On another disk it is copied to a sibling of `to` first, so that it is there whole or not at all.
+
+    Raises:
+        UsageError: something is there.
+        OSError: it could not be moved; it is where it was.
+    """
+    if to.exists():
+        raise UsageError(f"{to}: exists already; remove it or name another place")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(what, to)
+    except OSError as err:
+        if err.errno != errno.EXDEV:
+            raise
+        partial = to.with_name(f".{to.name}.partial")
+        remove(partial)  # left by a crash; nothing refers to it
+        shutil.copytree(what, partial) if what.is_dir() else shutil.copy2(what, partial)
+        for path in [*partial.rglob("*"), partial]:
+            flush(path)
+        os.rename(partial, to)
+        remove(what)
+    flush(to.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -54,11 +90,12 @@ def new_folder(out: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    _flush(out.parent)
+    flush(out.parent)
 
 
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """Make what a file or a folder holds durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -9,11 +9,12 @@ from deploy.coordinator import approval
 from deploy.coordinator.authority import Authority, ensure_server_certificates
 from deploy.coordinator.home import CoordinatorHome, CoordinatorSettings
 from deploy.coordinator.sites import all_sites, certificate_file
-from deploy.requests import Request, check_fingerprint, key_fingerprint
+from deploy.requests import Request
 from deploy.settings import settings_from, write_settings
 from server.ledger.home import DELTA
 from shared.errors import UsageError
 from shared.files import write_durably
+from shared.fingerprint import check_fingerprint, key_fingerprint
 
 _PORT = str(CoordinatorSettings.model_fields["port"].default)
 

@@ -136,18 +136,24 @@ def _told(event: Event) -> str:
             return f"round {event.round}: {len(event.sites)} sites averaged"
         case Refuse():
             return f"refused {event.site if event.by == 'coordinator' else 'the run'} ({event.code})"
-        case Release():
-            return f"released a {event.what}"
-        case Gate():
-            return "the release gate " + ("passed" if not event.failed else "was shut")
-        case Approval():
-            return f"{event.decision} a release"
-        case Steward():
-            return f"steward {event.name} {event.state}"
+        case Steward() | Gate() | Approval() | Release():
+            return _told_of_release(event)
         case Incident():
             return f"incident: {event.text}"
         case _:
             return f"{event.type}d"
+
+
+def _told_of_release(event: Steward | Gate | Approval | Release) -> str:
+    match event:
+        case Steward():
+            return f"steward {event.name} {event.state}"
+        case Gate():
+            return "the release gate was shut" if event.failed else "the release gate passed"
+        case Approval():
+            return f"{event.decision} a release"
+        case Release():
+            return f"released a {event.what}"
 
 
 def _quiet(run: Standing) -> str:

@@ -6,7 +6,7 @@ import click
 
 from client.policy import POLICY_FILE, Policy
 from deploy.certificates import certificate_at, present
-from deploy.requests import Answer, check_fingerprint
+from deploy.requests import Answer
 from deploy.settings import settings_from, write_settings
 from deploy.site.elsewhere import REMEDY, not_counted, other_ledgers
 from deploy.site.home import SiteHome, SiteSettings
@@ -15,6 +15,7 @@ from deploy.site.keys import forget_keys, make_local_certificate, make_request
 from deploy.site.renewing import renew as renew_now
 from shared.errors import UsageError
 from shared.files import write_durably
+from shared.fingerprint import check_fingerprint
 
 _POLICY_HEAD = (
     "What this hospital allows. It wins over whatever the coordinating centre asks: a run that goes beyond is "

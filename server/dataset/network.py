@@ -1,24 +1,24 @@
-"""A trained generator handed to hospitals, in one file: gated and recorded as a data set is.
+"""A trained generator handed to hospitals, in one file: gated, approved and recorded as a data set is.
 
-Written to a sibling file, recorded, renamed: a crash leaves no file without its record in the ledger.
+It has no images, so its gate asks only about the run and the weights; stewards approve it by the file's SHA-256.
 """
 
-import os
 from pathlib import Path
 
+import torch
+from safetensors.torch import load
+
+from server.dataset.candidate import NETWORK, Candidate, drawing_place, place
 from server.dataset.claims import privacy_claims
-from server.dataset.gate import reasons_not_to_publish
-from server.ledger.export import export_ledger
-from server.ledger.recorder import Recorder
-from server.report.build import write_report
+from server.dataset.gate.rules import check_run
+from server.dataset.release import Outcome, record_gate, refuse_existing, settle
 from server.run.coordinator import load_model
 from server.run.folder import RunFolder
 from shared.canonical import digest
 from shared.errors import PublicationRefused, UsageError
 from shared.files import write_durably
-from shared.ledger.events import Event, Release
+from shared.ledger.events import Check, Gate
 from shared.ledger.log import NOTHING
-from shared.ledger.release_rules import kind_of
 from shared.ledger.store import LedgerStore
 from shared.ledger.verify import reasons_against
 from shared.ledger.view import first_release, head_of, view
@@ -27,16 +27,18 @@ from shared.recipes.translator_recipe import TranslatorRecipe
 from shared.recipes.wasserstein import SMOOTHED
 
 
-def publish_network(folder: RunFolder, out: Path, *, store: LedgerStore) -> None:
-    """Write the generator of a run to the new file `out`, and record it.
+def publish_network(folder: RunFolder, out: Path, *, store: LedgerStore) -> Outcome:
+    """Write the generator of a run, record what the gate found, and release it as the file `out` if it may be.
 
     Raises:
         PublicationRefused: the run may not be published, or `out` exists; says what to do.
         UsageError: the run is not finished, or draws images of nothing given, which a data set publishes.
     """
+    refuse_existing(out)
     run = folder.plan().run
     seen = view(store.events, run)
-    if reasons := reasons_not_to_publish(seen):
+    of_run = check_run(seen, {}, ())
+    if reasons := [check.words for check in of_run if not check.passed]:
         raise PublicationRefused(f"run {run[:12]} may not be published: {'; '.join(reasons)}")
     size = first_release(seen, len(store.lines))  # as data sets do: published again, the same bytes
     head = head_of(store.lines[:size])
@@ -45,17 +47,13 @@ def publish_network(folder: RunFolder, out: Path, *, store: LedgerStore) -> None
     simulated = "SIMULATION: the noise is seeded and protects nobody; " if seen.is_seeded else ""
     claim = f"{simulated}{claims['maximum']['text']}, for a patient, on the condition: {claims['condition']}"
     content = _content(folder, private=True, claim=claim, ledger={"size": head.size, "root": head.root})
-    partial = _partial(out)
-    write_durably(partial, content)
-    release = Release(run=run, kind=kind_of(seen), what="network", cases=0, manifest=digest(content))
-
-    def same(known: Event) -> bool:
-        return isinstance(known, Release) and (known.run, known.manifest) == (run, release.manifest)
-
-    Recorder(store, folder.home.identity)(release, same)
-    export_ledger(store, folder.ledger, folder.home.identity)
-    write_report(folder.path)
-    os.rename(partial, out)
+    gate = Gate(run=run, manifest=digest(content), checks=(*of_run, _check_weights(content)))
+    with drawing_place(folder, out) as partial:
+        file = partial / f"network{NETWORK}"
+        write_durably(file, content)
+        record_gate(store, folder.home.identity, gate)
+        candidate = place(folder, file, gate)
+    return settle(folder, Candidate.at(candidate), out, store=store)
 
 
 def write_unsafe_network(folder: RunFolder, out: Path, *, store: LedgerStore) -> None:
@@ -68,9 +66,15 @@ def write_unsafe_network(folder: RunFolder, out: Path, *, store: LedgerStore) ->
     reasons = reasons_against(view(store.events, folder.plan().run))
     claim = f"NOT PRIVATE - NOT FOR PUBLICATION: {'; '.join(reasons)}"
     content = _content(folder, private=False, claim=claim, ledger={"size": NOTHING.size, "root": NOTHING.root})
-    partial = _partial(out)
-    write_durably(partial, content)
-    os.rename(partial, out)
+    refuse_existing(out)
+    write_durably(out, content)
+
+
+def _check_weights(content: bytes) -> Check:
+    """Check what a network has in place of images: weights that are finite."""
+    broken = sorted(name for name, value in load(content).items() if not torch.isfinite(value).all())
+    words = f"not finite: {', '.join(broken[:3])}; train again" if broken else "every one"
+    return Check(name="weights are finite", passed=not broken, words=words)
 
 
 def _content(folder: RunFolder, *, private: bool, claim: str, ledger: dict[str, int | str]) -> bytes:
@@ -88,9 +92,3 @@ def _content(folder: RunFolder, *, private: bool, claim: str, ledger: dict[str, 
         ledger=ledger,
     )
     return network_bytes(model[SMOOTHED], about)
-
-
-def _partial(out: Path) -> Path:
-    if out.exists():
-        raise PublicationRefused(f"{out}: exists already; remove it or name another file")
-    return out.with_name(f".{out.name}.partial")

@@ -1,23 +1,24 @@
 """Publication: the only way from a run to a data set that may leave. It is written whole or not at all.
 
-Order, so that a crash at any instant leaves no half data set and none without its record in the ledger:
-write to a sibling folder, read everything back, record the release, rename into place. Published again after
-a crash, the same scans give the same bytes and the same record.
+Order, so that a crash at any instant leaves no half data set and none without its record in the ledger: write
+aside, ask the gate, which reads everything back, record what it found, keep as a candidate; then as
+`server.dataset.release`. Published again after a crash, the same scans give the same bytes and the same records.
 """
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from server.dataset.candidate import Candidate, GateShut, drawing_place, place, write_statement
 from server.dataset.card import card, unsafe_card
 from server.dataset.cases import check_cases, write_cases
 from server.dataset.files import write_files
-from server.dataset.gate import reasons_not_to_publish
+from server.dataset.gate.distance import Demands, check_distance
+from server.dataset.gate.reading import check_files
+from server.dataset.gate.rules import check_run
 from server.dataset.origin import USUAL, Origin
+from server.dataset.release import Outcome, publish_records, record_gate, refuse_existing, settle
 from server.dataset.seal import seal, seal_faults, sealed_by
-from server.ledger.export import export_ledger
-from server.ledger.recorder import Recorder
-from server.report.build import write_report
 from server.run.folder import RunFolder
 from shared.canonical import digest
 from shared.errors import PublicationRefused
@@ -25,30 +26,33 @@ from shared.files import new_folder
 from shared.identity import Identity
 from shared.imaging.scan import Scan
 from shared.ledger.checkpoint import Checkpoint
-from shared.ledger.events import Event, Release
+from shared.ledger.events import Gate
 from shared.ledger.release_rules import kind_of
 from shared.ledger.store import LedgerStore
-from shared.ledger.verify_coverage import uncovered
 from shared.ledger.view import first_release, head_of, view, views
 
 
 def publish(
     folder: RunFolder, out: Path, scans: Iterable[Scan], *, store: LedgerStore, origin: Origin = USUAL
-) -> Path:
-    """Write, check, record and sign the data set `out` of a run; return `out`.
+) -> Outcome:
+    """Write and sign a data set of a run, ask the gate and record its answer, and release it as `out` if it may be.
 
-    `origin` says how the cases were made, where this run did not make them alone.
+    `origin` says how the cases were made, where this run did not make them alone. From the first named steward
+    on, a release waits as a candidate for approval.
 
     Raises:
         PublicationRefused: the run or a case may not be published, or `out` exists; says what to do.
+        GateShut: the gate found the cases broken; says of each check what to do, and where they are kept.
         LedgerError: the ledger could not be read or written.
     """
-    run, coordinator = folder.plan().run, folder.home.identity
+    refuse_existing(out)
+    run, coordinator, demands = folder.plan().run, folder.home.identity, Demands.at(folder.home.path)
     seen = view(store.events, run)
-    if reasons := reasons_not_to_publish(seen) or uncovered(origin.earlier, seen, views(store.events)):
+    of_run = check_run(seen, views(store.events), origin.earlier)
+    if reasons := [check.words for check in of_run if not check.passed]:
         raise PublicationRefused(f"run {run[:12]} may not be published: {'; '.join(reasons)}")
     kind = kind_of(seen)
-    with whole_or_nothing(out) as partial:
+    with drawing_place(folder, out) as partial:
         mark = "SYNTHETIC" if kind == "release" else "SIMULATION, NOT A RELEASE"
         cases = write_cases(partial, scans, prefix="syn", description=f"{mark} willis {run[:12]}")
         # Referring to the log as it was before any release keeps the bytes equal when publishing is repeated.
@@ -57,14 +61,18 @@ def publish(
         write_files(partial, seen, cases, checkpoint, lines)
         text = card(seen, cases, checkpoint, coordinator, origin)
         (partial / "README.md").write_text(text, encoding="utf-8")
+        write_statement(partial, run, len(cases), origin.earlier)
         sums = seal(partial, coordinator)
-        check_cases(partial, cases)
+        checks = (*of_run, *check_files(partial, cases), check_distance(None, demands))
         _check_seal(partial, coordinator)
-        made = Release(run=run, kind=kind, cases=len(cases), manifest=digest(sums), earlier=origin.earlier)
-        _record(store, made, coordinator)
-        export_ledger(store, folder.ledger, coordinator)
-        write_report(folder.path)
-    return out
+        gate = Gate(run=run, manifest=digest(sums), checks=checks)
+        record_gate(store, coordinator, gate)
+        try:
+            candidate = place(folder, partial, gate)
+        except GateShut:
+            publish_records(folder, store)
+            raise
+    return settle(folder, Candidate.at(candidate), out, store=store)
 
 
 def write_unsafe_samples(folder: RunFolder, out: Path, scans: Iterable[Scan], *, store: LedgerStore) -> Path:
@@ -82,16 +90,6 @@ def write_unsafe_samples(folder: RunFolder, out: Path, scans: Iterable[Scan], *,
     return out
 
 
-def _record(store: LedgerStore, release: Release, coordinator: Identity) -> None:
-    """Append the release unless this very data set was recorded before."""
-
-    def same(known: Event) -> bool:
-        key = (release.run, release.manifest)
-        return isinstance(known, Release) and (known.run, known.manifest) == key
-
-    Recorder(store, coordinator)(release, same)
-
-
 def _check_seal(folder: Path, coordinator: Identity) -> None:
     faults = seal_faults(folder)
     if faults or sealed_by(folder) != coordinator.public_key:
@@ -105,7 +103,6 @@ def whole_or_nothing(out: Path) -> Iterator[Path]:
     Raises:
         PublicationRefused: `out` exists.
     """
-    if out.exists():
-        raise PublicationRefused(f"{out}: exists already; remove it or name another folder")
+    refuse_existing(out)
     with new_folder(out) as partial:
         yield partial

@@ -28,7 +28,7 @@ def objections(view: RunView) -> list[str]:
 
 
 def not_released(seen: RunView, manifest: str) -> list[str]:
-    """Return what keeps the data set or network `manifest` from being released, by gate and stewards; empty: nothing.
+    """Return what keeps the data set or network `manifest` from being released, of gate and stewards.
 
     A simulation needs no approval: nobody relies on it.
     """
@@ -46,7 +46,7 @@ def by_gate(seen: RunView, manifest: str) -> str:
 
 
 def by_stewards(seen: RunView, manifest: str) -> str:
-    """Return what stewards say against a release, or that one must be asked; "" if they are for it, or never were any.
+    """Return what stewards say against a release, or that one must be asked; "" if nothing, or if there are none.
 
     A refusal is final: decisions bear no time, so which of two came first would be the coordinator's word.
     Another draw costs no budget, and can be looked at afresh.

@@ -111,12 +111,7 @@ class RunView:
 
     def in_office(self, index: int = sys.maxsize) -> dict[str, str]:
         """Return name -> public key of the stewards as it stood before entry `index`, or after all of them."""
-        found: dict[str, str] = {}
-        for place, event in self.stewards:
-            if place < index:
-                found.pop(event.name, None)
-                found |= {event.name: event.public_key} if event.state == "named" else {}
-        return found
+        return stewards_in_office(event for place, event in self.stewards if place < index)
 
     def before(self, index: int) -> "RunView":
         """Return the run as it stood before entry `index`."""
@@ -126,6 +121,16 @@ class RunView:
             if place < index:
                 past.take(place, event)
         return past
+
+
+def stewards_in_office(events: Iterable[Event]) -> dict[str, str]:
+    """Return name -> public key of the stewards that these events name, and do not withdraw again."""
+    found: dict[str, str] = {}
+    for event in events:
+        if isinstance(event, Steward):
+            found.pop(event.name, None)
+            found |= {event.name: event.public_key} if event.state == "named" else {}
+    return found
 
 
 def views(events: Sequence[SignedEvent]) -> dict[str, RunView]:

@@ -41,19 +41,29 @@ def network_bytes(generator: nn.Module, about: About) -> bytes:
     return content
 
 
+def about_of(path: Path) -> About:
+    """Return what a file says of itself; its weights are not read.
+
+    Raises:
+        UsageError: the file is no network.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return About.model_validate_json((file.metadata() or {}).get(_KEY, ""))
+    except (OSError, ValidationError, SafetensorError) as err:
+        msg = "no network of Willis; ask the coordinator for a file of `willis network`"
+        raise UsageError(f"{path}: {msg}") from err
+
+
 def read_network(path: Path, recipe: str) -> tuple[Recipe, nn.Module, About]:
     """Return recipe and generator of a file, and what it says of itself.
 
     Raises:
         UsageError: the file is no network, or of another recipe than the one called `recipe`.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = About.model_validate_json((file.metadata() or {}).get(_KEY, ""))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, ValidationError, SafetensorError) as err:
-        msg = "no network of Willis; ask the coordinator for a file of `willis network`"
-        raise UsageError(f"{path}: {msg}") from err
+    about = about_of(path)
+    with safe_open(path, framework="pt") as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if not all(torch.isfinite(value).all() for value in weights.values()):
         raise UsageError(f"{path}: holds weights that are not finite; ask for the file again")
     if about.recipe != recipe:

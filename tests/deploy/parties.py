@@ -6,9 +6,10 @@ from pathlib import Path
 
 from deploy.coordinator import approval
 from deploy.coordinator.home import CoordinatorHome
-from deploy.requests import Request, key_fingerprint
+from deploy.requests import Request
 from deploy.site.home import SiteHome
 from deploy.site.joined import install
+from shared.fingerprint import key_fingerprint
 from tests.commands import Outcome, willis
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from deploy.certificates import pem, present, requested_key, signing_request, subject
 from deploy.issuing import LONG, Issuer
-from deploy.requests import MOST_BYTES, Answer, Request, check_fingerprint, fingerprint, node_line
+from deploy.requests import MOST_BYTES, Answer, Request, node_line
 from shared.canonical import canonical
 from shared.errors import ProtocolError, UsageError
+from shared.fingerprint import check_fingerprint, fingerprint
 from shared.identity import Identity
 
 NOW = present()

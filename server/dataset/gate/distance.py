@@ -1,0 +1,57 @@
+"""What a query answered on how near synthetic cases lie to patients' images: recorded by the gate, never computed.
+
+Only hospitals can answer it, on patients, through the mechanism: it costs budget, is in the ledger as a run of its
+own, and is asked where a federation wants it (`Demands`).
+"""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.errors import UsageError
+from shared.ledger.events import Check
+
+DISTANCE = "distance to patients"
+DEMANDS_FILE = "release.toml"  # in the federation's folder, beside key and ledger
+
+
+@dataclass(frozen=True)
+class DistanceAnswer:
+    """The answer of a query, judged by who read it: whether cases lie no nearer to patients than they may."""
+
+    passed: bool
+    words: str  # with the figures, the query's run, and what it cost
+
+
+class Demands(BaseModel):
+    """What a federation demands of every data set beyond the rules; `release.toml` in its folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    distance: bool = False  # that the distance query was asked, and passed
+
+    @classmethod
+    def at(cls, home: Path) -> "Demands":
+        """Return the demands of the federation in `home`; none where there is no file.
+
+        Raises:
+            UsageError: the file is damaged, or names what does not exist.
+        """
+        path = home / DEMANDS_FILE
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return cls()
+        except (OSError, ValueError, ValidationError) as err:
+            raise UsageError(f"{path}: not a federation's demands; it may hold `distance = true`") from err
+
+
+def check_distance(answer: DistanceAnswer | None, demands: Demands) -> Check:
+    """Return the answer as a check; one that nobody asked for fails only where it is demanded."""
+    if answer is not None:
+        return Check(name=DISTANCE, passed=answer.passed, words=answer.words)
+    if demands.distance:
+        words = "not asked, and this federation demands it: ask the hospitals, then release with their answer"
+        return Check(name=DISTANCE, passed=False, words=words)
+    return Check(name=DISTANCE, passed=True, words="not asked, and this federation does not demand it")
