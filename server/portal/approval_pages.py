@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.portal.books import Held
-from server.portal.datasets import CANDIDATES, SHEET, VIEWER, path_of, quick_findings
+from server.portal.datasets import quick_findings
 from server.portal.forms import fields
 from server.portal.overview import is_running
 from server.portal.portal import page, portal_of, set_of
-from server.portal.queue import candidate, candidates
+from server.portal.queue import candidate, candidates, commands
+from server.portal.served import SHEET, VIEWER, path_of
 from server.portal.taking import LedgerBusy, is_busy, ledger_of, take
 from shared.errors import UsageError, WillisError
 
@@ -41,6 +42,7 @@ def _decide(request: Request, text: str) -> Response:
         taken, refusal, status = _take(request, text)
     portal = portal_of(request)
     data = set_of(request, portal.sets(portal.read()))  # after taking it, so that the page shows it
+    one = candidate(data)
     return page(
         request,
         "approval.html",
@@ -48,8 +50,8 @@ def _decide(request: Request, text: str) -> Response:
         "Approvals",
         data.books,
         status=status,
-        one=candidate(data),
-        command=f"willis dataset approve {data.held.name}/{CANDIDATES}/{data.id}",
+        one=one,
+        commands=commands(one),
         found=quick_findings(data),
         has_sheet=path_of(data.folder, SHEET) is not None,
         has_viewer=path_of(data.folder, VIEWER) is not None,

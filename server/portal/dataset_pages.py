@@ -8,21 +8,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from server.portal import guard
-from server.portal.datasets import (
-    SHEET,
-    UNSHOWN,
-    VIEWER,
-    DataSet,
-    card_of,
-    claims_of,
-    files,
-    findings,
-    media_type,
-    path_of,
-    quick_findings,
-)
+from server.portal.datasets import DataSet, findings, quick_findings
 from server.portal.portal import number, page, portal_of, set_of
 from server.portal.queue import gate_of
+from server.portal.served import SHEET, UNSHOWN, VIEWER, card_of, claims_of, files, media_type, path_of
 from shared.ledger.finding import Finding
 
 _ROWS = 200  # files on one page
@@ -34,7 +23,7 @@ def list_page(request: Request) -> Response:
     """Show every data set."""
     portal = portal_of(request)
     reading = portal.read()
-    sets = portal.sets(reading)
+    sets = [data for data in portal.sets(reading) if not data.is_network]
     sheets = {data.id: path_of(data.folder, SHEET) is not None for data in sets}
     books = reading.books[0] if len(reading.books) == 1 else None
     return page(request, "datasets.html", "Data sets", "Data sets", books, sets=sets, sheets=sheets)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from shlex import quote
 
+from server.dataset.candidate import FOLDER
 from server.portal.datasets import DataSet
 from shared.ledger.events import Approval, Gate
 from shared.ledger.release_rules import by_gate, decisions_on, kind_of, not_released
@@ -54,6 +56,23 @@ def candidates(sets: Sequence[DataSet]) -> list[Candidate]:
     """Return the candidates among data sets, those that wait first."""
     found = [candidate(data) for data in sets if data.is_candidate]
     return sorted(found, key=lambda one: list(Stand).index(one.stand))
+
+
+def commands(one: Candidate) -> list[str]:
+    """Return what a person runs next, each line a command; the steward's on the steward's own machine."""
+    data = one.data
+    place = data.folder.name
+    if one.stand is Stand.READY:
+        run = quote(data.held.name)
+        return [f"willis dataset release {run} {run}/{FOLDER}/{place} PUBLISHED"]
+    key = data.books.ledger.terms.public_key
+    base = [
+        f"willis dataset approve {place} --key KEYS --as {quote(name)} --coordinator {key}"
+        for name in one.stewards
+    ]
+    return [
+        f"{command} {choice}" for command in base for choice in ('--words "WHAT YOU LOOKED AT"', '--refuse "WHY"')
+    ]
 
 
 def _stand(data: DataSet, view: RunView, decisions: Sequence[Approval], reasons: Sequence[str]) -> Stand:

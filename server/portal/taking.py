@@ -5,8 +5,10 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
+from server.dataset.approval import accept_approval
+from server.dataset.candidate import DIGITS
 from server.portal.books import Held
-from server.portal.datasets import SHORT, DataSet
+from server.portal.datasets import DataSet
 from shared.errors import LedgerError, UsageError
 from shared.ledger.events import Approval
 from shared.ledger.log import SignedEvent
@@ -25,30 +27,25 @@ def take(data: DataSet, text: str) -> Approval:
     Raises:
         UsageError: it is no approval, is of another candidate, or the federation's ledger is not on this machine.
         LedgerBusy: the ledger is being written to.
-        LedgerError: the signature is not one of a steward in office, or the steward decided otherwise before.
+        PublicationRefused: signature, steward or decision do not count (`accept_approval`).
+        LedgerError: the ledger cannot be written.
     """
-    approval = _parsed(text).event
-    if not isinstance(approval, Approval) or approval.manifest != data.manifest:
-        other = f"of {approval.manifest[:SHORT]}" if isinstance(approval, Approval) else "not an approval"
-        raise UsageError(f"this is {other}, and the page is of {data.id}; open the page of what was signed")
+    _check_subject(data, text)
     ledger = ledger_of(data.held)
     _wait_for(ledger)
     with closing(LedgerStore(ledger, create=False)) as store:
         return accept_approval(store, text.encode())
 
 
-def accept_approval(store: LedgerStore, data: bytes) -> Approval:
-    """Append a signed approval, once."""
-    signed = _parsed(data.decode())
-    approval = signed.event
-    assert isinstance(approval, Approval)
-
-    def same(known: object) -> bool:
-        key = (approval.run, approval.manifest, approval.steward)
-        return isinstance(known, Approval) and (known.run, known.manifest, known.steward) == key
-
-    store.append_once(signed, same)
-    return approval
+def _check_subject(data: DataSet, text: str) -> None:
+    """Refuse what was signed of another candidate than the page's; what is no approval is refused later."""
+    try:
+        event = SignedEvent.model_validate_json(text).event
+    except ValueError:
+        return
+    if isinstance(event, Approval) and event.manifest != data.manifest:
+        other = event.manifest[:DIGITS]
+        raise UsageError(f"this was signed of {other}, and the page is of {data.id}; open the page of {other}")
 
 
 def ledger_of(held: Held) -> Path:
@@ -83,13 +80,3 @@ def _wait_for(ledger: Path) -> None:
                 "a coordinator is writing to the ledger; nothing was taken, send the same again later"
             )
         time.sleep(0.05)
-
-
-def _parsed(text: str) -> SignedEvent:
-    try:
-        return SignedEvent.model_validate_json(text)
-    except ValueError as err:
-        words = (
-            "this is not a signed approval; `willis dataset approve` writes one, paste or choose the whole of it"
-        )
-        raise UsageError(words) from err

@@ -9,9 +9,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from server.portal import taking
+from shared.canonical import digest
+from shared.ledger.events import Check, Gate
 from shared.ledger.store import LedgerStore
+from tests.server.ledgers import signed as signed_entry
 from tests.server.portal.conftest import client_of
-from tests.server.portal.scene import STEWARD, Scene
+from tests.server.portal.scene import FIRST, STEWARD, Scene
 
 
 @pytest.fixture
@@ -27,14 +30,13 @@ def size(made: Scene) -> int:
 def test_the_page_holds_all_that_a_steward_needs(steward: TestClient, own: Scene) -> None:
     text = steward.get(f"/approvals/{own.waiting}").text
     assert "no case copies another" in text
-    assert f"willis dataset approve first/candidates/{own.waiting}" in text
+    assert f"willis dataset approve {own.waiting} --key KEYS --as {STEWARD} --coordinator" in text
     assert f"/dataset/{own.waiting}/file/index.html" in text
     assert STEWARD in text
     assert "password" not in text
 
 
-@pytest.mark.parametrize("way", ["file", "text"])
-@pytest.mark.parametrize("decision", ["approved", "refused"])
+@pytest.mark.parametrize(("way", "decision"), [("file", "approved"), ("text", "refused")])
 def test_a_signed_decision_is_taken_once(steward: TestClient, own: Scene, way: str, decision: str) -> None:
     signed, before = own.approval(own.waiting, decision), size(own)
     address = f"/approvals/{own.waiting}"
@@ -64,7 +66,7 @@ def test_nothing_else_is_taken(steward: TestClient, own: Scene) -> None:
         "null",
         json.dumps(forged),
         json.dumps(changed),
-        own.approval(own.shut).decode(),  # of another candidate
+        own.approval(own.shut).decode(),  # of another candidate, which the gate shut out
         own.approval(own.waiting, by="mallory").decode(),  # nobody named this steward
         "[" * 20_000,
     ):
@@ -79,11 +81,17 @@ def test_nothing_else_is_taken(steward: TestClient, own: Scene) -> None:
     assert size(own) == before
 
 
-def test_a_steward_cannot_decide_twice_differently(steward: TestClient, own: Scene) -> None:
+def test_a_refusal_is_for_good(steward: TestClient, own: Scene) -> None:
+    """The rule is the ledger's (`server.dataset.approval`), and the page keeps to it."""
     address = f"/approvals/{own.waiting}"
-    assert steward.post(address, data={"approval": own.approval(own.waiting).decode()}).status_code == 200
-    again = steward.post(address, data={"approval": own.approval(own.waiting, "refused").decode()})
-    assert again.status_code == 400
+    for decision, status in (("approved", 200), ("refused", 200), ("approved", 200)):
+        signed = own.approval(own.waiting, decision).decode()
+        assert steward.post(address, data={"approval": signed}).status_code == status
+    assert "refused by a data steward, for good" in steward.get(address).text
+    assert (
+        steward.post(f"/approvals/{own.shut}", data={"approval": own.approval(own.shut).decode()}).status_code
+        == 400
+    )
 
 
 def test_while_the_ledger_is_locked_nothing_is_lost(
@@ -100,6 +108,23 @@ def test_while_the_ledger_is_locked_nothing_is_lost(
         assert "&#34;signature&#34;" in answer.text  # what was sent is in the form
     assert size(own) == before
     assert steward.post(address, data={"approval": signed}).status_code == 200
+
+
+def test_a_network_waits_too_and_is_never_given_away(steward: TestClient, own: Scene) -> None:
+    manifest = digest(b"weights")
+    gate = Gate(
+        run=FIRST, manifest=manifest, checks=(Check(name="the run may be published", passed=True, words="yes"),)
+    )
+    with closing(LedgerStore(own.home / "ledger.sqlite", create=False)) as store:
+        store.append(signed_entry(gate))
+    (own.runs[0] / "candidates" / f"{manifest[:12]}.safetensors").write_bytes(b"weights")
+    assert f"/approvals/{manifest[:12]}" in steward.get("/approvals").text
+    assert "A trained network" in steward.get(f"/approvals/{manifest[:12]}").text
+    assert manifest[:12] not in steward.get("/datasets").text
+    for name in ("", "model.safetensors", "SHA256SUMS", f"{manifest[:12]}.safetensors"):
+        answer = steward.get(f"/dataset/{manifest[:12]}/file/{name}")
+        assert answer.status_code == 404
+        assert b"weights" not in answer.content
 
 
 def test_a_copy_without_the_federation_shows_and_takes_nothing(own: Scene, tmp_path: Path) -> None:
