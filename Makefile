@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= build/demo
 
-.PHONY: demo test test-slow test-faults test-deploy bench bench-audit lint clean
+.PHONY: demo test test-slow test-faults test-deploy test-browser bench bench-audit lint clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Willis needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
@@ -39,6 +39,11 @@ test-deploy: .venv/.ready  ## a real federation: TLS, Flower's processes, networ
 	for tool in ip curl nginx faketime; do \
 	  command -v $$tool >/dev/null || exec apt-get install --yes iproute2 curl nginx-light faketime; done
 	$(BIN)/python -m pytest -m deploy -s tests/deploy
+
+test-browser: .venv/.ready  ## the viewer of data sets in Chromium, by its pixels (as root where Chromium is missing)
+	command -v chromium >/dev/null || apt-get install --yes chromium
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet -e ".[browser]"
+	$(BIN)/python -m pytest -m browser tests/browser
 
 bench: .venv/.ready  ## ratios against plain training, with memory
 	$(BIN)/python -m benchmarks

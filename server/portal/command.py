@@ -51,6 +51,7 @@ def portal(
         log_level="warning",
         access_log=False,
         server_header=False,
+        ws="none",
         proxy_headers=False,
         limit_concurrency=64,
         h11_max_incomplete_event_size=16 * 1024,
