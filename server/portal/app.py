@@ -16,7 +16,11 @@ from server.portal.portal import Portal, message
 from server.portal.rendering import FILES
 from shared.errors import WillisError
 
-_STYLE = {"portal.css": "text/css; charset=utf-8", "portal.svg": "image/svg+xml"}
+_STYLE = {  # address -> file, type; the last for pages that name no icon, as the report does
+    "/portal.css": ("portal.css", "text/css; charset=utf-8"),
+    "/portal.svg": ("portal.svg", "image/svg+xml"),
+    "/favicon.ico": ("portal.svg", "image/svg+xml"),
+}
 _WORDS = {
     404: "There is no such page. The overview leads to all there are.",
     405: "This page cannot be asked like that.",
@@ -36,7 +40,7 @@ def _routes() -> list[Route]:
     federation = "/federation/{federation}"
     return [
         Route("/", pages.front),
-        *(Route(f"/{name}", _style) for name in _STYLE),
+        *(Route(address, _style) for address in _STYLE),
         Route(federation + "/budget", pages.budget_page),
         Route(federation + "/budget/{place:int}", pages.site_page),
         Route(federation + "/ledger", pages.ledger_page),
@@ -55,8 +59,8 @@ def _routes() -> list[Route]:
 
 
 def _style(request: Request) -> Response:
-    name = request.url.path[1:]
-    return FileResponse(FILES / name, media_type=_STYLE[name], headers={"cache-control": "max-age=300"})
+    name, kind = _STYLE[request.url.path]
+    return FileResponse(FILES / name, media_type=kind, headers={"cache-control": "max-age=300"})
 
 
 def _http(request: Request, err: Exception) -> Response:

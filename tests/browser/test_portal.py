@@ -133,7 +133,7 @@ def test_forms_work_without_script(chromium: "Browser", base: str, made: Scene, 
     assert "It is the same ledger." in page.inner_text("main")
     page.goto(f"{base}/approvals/{made.waiting}")
     signed = {"name": "approval.json", "mimeType": "application/json", "buffer": made.approval(made.waiting)}
-    page.get_by_label("The file approval.json").set_input_files(files=[signed])  # type: ignore[list-item]
+    page.get_by_label("The file approval.json").set_input_files(files=[signed])
     page.get_by_role("button", name="Hand in").click()
     assert "Taken into the ledger" in page.inner_text("main")
     context.close()
