@@ -77,18 +77,21 @@ def translate(
 def network(run: Path, out: Path, unsafe_non_private: bool, publish_anyway: bool) -> None:
     """Write the trained generator of the run RUN to the new file OUT, for hospitals that use it.
 
-    It is gated by the same rules as a data set and recorded in the ledger by the file's SHA-256. The file says
-    what the run cost, and is not signed: compare its SHA-256 with the ledger's. It costs no budget of its own.
+    It is gated by the same rules as a data set, approved by a steward where there are any, and recorded in the
+    ledger by the file's SHA-256. The file says what the run cost, and is not signed: compare its SHA-256 with the
+    ledger's. It costs no budget of its own.
 
     \b
     Example, of a run of perfusion-2d:
       willis network run maps.safetensors
       willis perfusion sub-001_dsc.nii.gz maps --network maps.safetensors
     """
+    from server.dataset.publishing import outcome_lines
     from server.run.sampling import hand_over
 
-    hand_over(run, out, unsafe=unsafe_non_private, anyway=publish_anyway)
-    click.echo(f"wrote     {out}")
+    done = hand_over(run, out, unsafe=unsafe_non_private, anyway=publish_anyway)
+    for line in outcome_lines(done, run, out) if done else [f"wrote     {out}"]:
+        click.echo(line)
 
 
 @click.command()

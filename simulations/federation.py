@@ -10,6 +10,9 @@ from client.app import records_of
 from client.cohort import find_cohort, is_site
 from client.policy import POLICY_FILE, read_policy
 from client.site import Site
+from server.dataset.candidate import GateShut
+from server.dataset.publishing import outcome_lines
+from server.dataset.release import Outcome
 from server.report.build import write_report
 from server.run.asked import Asked
 from server.run.drawing import drawer_of
@@ -120,12 +123,17 @@ def finish(out: Path) -> None:
     run = drawer.run
     unfit = run.is_query or run.begins_with_weights or drawer.worse_than_public
     publishes = run.spending.protects_patients and not unfit
+    shut: GateShut | None = None
+    done: Outcome | None = None
     if publishes and not (out / "dataset").exists():
         with bars() as progress:
             progress("data set", 0, 1)
-            publish_asked(out)
+            try:
+                done = publish_asked(out)
+            except GateShut as err:  # the run itself is whole, so it ends well
+                shut = err
             progress("data set", 1, 1)
-    _say_what_next(out, drawer.folder, drawer.worse_than_public)
+    _say_what_next(out, drawer.folder, drawer.worse_than_public, done, shut)
 
 
 def find_sites(cohorts: Path) -> list[Path]:
@@ -220,9 +228,19 @@ def _kept_file(out: Path) -> Path:
     return out / "simulation.json"
 
 
-def _say_what_next(out: Path, folder: RunFolder, worse_than_public: str) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+def _say_what_next(
+    out: Path, folder: RunFolder, worse_than_public: str, done: Outcome | None, shut: GateShut | None
+) -> None:
+    console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print(f"report    {folder.path / 'report' / 'index.html'}")
+    if shut is not None:
+        console.print(f"data set  none: {shut}")
+        console.print(f"next      look at {shut.kept}; no budget is lost, and another draw costs none")
+        return
+    for line in outcome_lines(done, out, out / "dataset") if done else ():
+        console.print(line)
+    if done and done.missing:
+        return
     spending = folder.plan().spending
     if not spending.protects_patients:
         why = f"whose unit is the {spending.unit.value}" if spending.is_private else "without noise"

@@ -7,7 +7,7 @@ shut out is kept aside to be looked at, marked and without its signature, until 
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +104,13 @@ def drawing_place(run: RunFolder, out: Path) -> Iterator[Path]:
         yield partial
     finally:
         remove(partial)
+        tidy(run)
+
+
+def tidy(run: RunFolder) -> None:
+    """Remove the folder of candidates where there are none."""
+    with suppress(OSError):
+        (run.path / FOLDER).rmdir()
 
 
 def place(run: RunFolder, made: Path, gate: Gate) -> Path:
@@ -120,18 +127,20 @@ def place(run: RunFolder, made: Path, gate: Gate) -> Path:
         move_durably(made, aside)
         raise GateShut(gate, aside)
     target = run.path / FOLDER / name
-    if not _is(target, gate.manifest):
+    if not _is_whole(target, gate.manifest, run.home.identity.public_key):
         remove(target)
         move_durably(made, target)
     return target
 
 
-def _is(path: Path, manifest: str) -> bool:
-    """Whether the candidate with this manifest lies at `path` and is whole."""
+def _is_whole(path: Path, manifest: str, key: str) -> bool:
+    """Whether the candidate with this manifest lies at `path`, sealed by the coordinator with this key."""
     try:
-        return Candidate.at(path).manifest == manifest and (path.is_file() or not seal_faults(path))
-    except (PublicationRefused, OSError):
+        found = Candidate.at(path)
+        found.check_seal(key)
+    except PublicationRefused:
         return False
+    return found.manifest == manifest
 
 
 def _mark(made: Path, failed: tuple[Check, ...]) -> None:

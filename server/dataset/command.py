@@ -6,6 +6,9 @@ from shared.lazy_group import LazyGroup
 
 _COMMANDS = {
     "publish": "server.dataset.publishing:publish",
+    "approve": "server.dataset.approving:approve",
+    "release": "server.dataset.approving:release",
+    "steward": "server.dataset.stewarding:steward",
 }
 
 _EPILOG = """\b

@@ -35,7 +35,7 @@ from shared.ledger.view import first_release, head_of, view, views
 def publish(
     folder: RunFolder, out: Path, scans: Iterable[Scan], *, store: LedgerStore, origin: Origin = USUAL
 ) -> Outcome:
-    """Write and sign a data set of a run, ask the gate and record its answer, and release it as `out` if it may be.
+    """Write and sign a data set of a run, ask the gate, record its answer, and release it as `out` if it may be.
 
     `origin` says how the cases were made, where this run did not make them alone. From the first named steward
     on, a release waits as a candidate for approval.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.dataset.approval import accept_approval
-from server.dataset.candidate import Candidate
+from server.dataset.candidate import Candidate, tidy
 from server.dataset.gate.distance import DISTANCE, Demands, DistanceAnswer, check_distance
 from server.ledger.export import export_ledger
 from server.ledger.recorder import Recorder
@@ -96,6 +96,7 @@ def release(
     _record(store, candidate.release(seen), coordinator)
     publish_records(folder, store)
     move_durably(candidate.path, out)
+    tidy(folder)
     return Outcome(out, candidate.manifest, _last_gate(seen, candidate.manifest).checks)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from server.dataset.network import publish_network, write_unsafe_network
 from server.dataset.publication import publish, write_unsafe_samples
+from server.dataset.release import Outcome
 from server.run.coordinator import recipe_of
 from server.run.drawing import Drawer, drawer_of
 from server.run.folder import RunFolder
@@ -13,32 +14,33 @@ from shared.ledger.events import Run
 from shared.privacy.randomness import derive_seed
 
 
-def publish_asked(path: Path) -> None:
+def publish_asked(path: Path) -> Outcome:
     """Publish the data set that the run (or chain of runs) in `path` was asked for, in `path`/dataset.
 
     Raises:
         UsageError: a run is not finished.
-        PublicationRefused: as `server.dataset.publication.publish`.
+        PublicationRefused, GateShut: as `server.dataset.publication.publish`.
     """
     drawer = drawer_of(path)
     cases = drawer.draw(drawer.folder.job().cases, derive_seed(drawer.run.public_seed, "dataset"), "")
     with closing(drawer.folder.home.open_ledger()) as ledger:
-        publish(drawer.folder, path / "dataset", cases, store=ledger, origin=drawer.origin)
+        return publish(drawer.folder, path / "dataset", cases, store=ledger, origin=drawer.origin)
 
 
-def publish_more(run_dir: Path, out: Path, *, count: int, seed: int, source: str, anyway: bool = False) -> None:
+def publish_more(run_dir: Path, out: Path, *, count: int, seed: int, source: str, anyway: bool = False) -> Outcome:
     """Publish `count` further cases of a run (or chain of runs) in the new folder `out`.
 
     Raises:
         UsageError: the run is not finished, or has no such source.
         PublicationRefused: the run may not be published; or its recipe is worse than the public simulator, and
             `anyway` was not said.
+        GateShut: the gate found the cases broken.
     """
     drawer = _drawer(run_dir, source, unsafe=False)
     _check_worth(run_dir, drawer.worse_than_public, insisted=anyway)
     cases = drawer.draw(count, derive_seed(drawer.run.public_seed, "sample", seed), source)
     with closing(drawer.folder.home.open_ledger()) as ledger:
-        publish(drawer.folder, out, cases, store=ledger, origin=drawer.origin)
+        return publish(drawer.folder, out, cases, store=ledger, origin=drawer.origin)
 
 
 def draw_to_look_at(run_dir: Path, out: Path, *, count: int, seed: int, source: str, unsafe: bool) -> None:
@@ -64,8 +66,8 @@ def _drawer(run_dir: Path, source: str, *, unsafe: bool) -> Drawer:
     return drawer
 
 
-def hand_over(run_dir: Path, out: Path, *, unsafe: bool, anyway: bool = False) -> None:
-    """Publish the trained generator of a run in the new file `out`.
+def hand_over(run_dir: Path, out: Path, *, unsafe: bool, anyway: bool = False) -> Outcome | None:
+    """Publish the trained generator of a run in the new file `out`; None of one that is `unsafe`, just written.
 
     Raises:
         UsageError, PublicationRefused: as `server.dataset.network.publish_network` and `check_said`; or its recipe
@@ -75,7 +77,10 @@ def hand_over(run_dir: Path, out: Path, *, unsafe: bool, anyway: bool = False) -
     check_said(run_dir, folder.plan(), unsafe=unsafe)
     _check_worth(run_dir, recipe_of(folder.job()).worse_than_public, insisted=unsafe or anyway)
     with closing(folder.home.open_ledger()) as ledger:
-        (write_unsafe_network if unsafe else publish_network)(folder, out, store=ledger)
+        if not unsafe:
+            return publish_network(folder, out, store=ledger)
+        write_unsafe_network(folder, out, store=ledger)
+        return None
 
 
 def check_said(run_dir: Path, run: Run, *, unsafe: bool) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from server.dataset.candidate import GateShut
 from server.run.asked import Asked
 from server.run.folder import RunFolder
 from server.run.sampling import draw_to_look_at, publish_more
@@ -81,13 +82,21 @@ def train(out: Path, cell: Cell) -> Json:
     if asked.pairs:
         how = {"count": asked.pairs, "seed": asked.seed}
         if plan.spending.protects_patients:
-            publish_more(folder / "run", folder / "pairs", **how, source="", anyway=True)  # to find out
+            _publish(folder / "run", folder / "pairs", **how)
         else:
             draw_to_look_at(folder / "run", folder / "pairs", **how, source="", unsafe=True)
     (mechanism,) = plan.spending.mechanisms
     sigma = mechanism.noise_multiplier if isinstance(mechanism, SampledGaussian) else 0.0
     price = cost([plan.spending], plan.delta)
     return {"train_seconds": trained, "steps": mechanism.steps, "noise_multiplier": sigma, **as_json(price)}
+
+
+def _publish(run: Path, out: Path, **how: int) -> None:
+    """Draw pairs into `out` though they be worth little, or nothing: a study is there to find that out."""
+    try:
+        publish_more(run, out, **how, source="", anyway=True)
+    except GateShut as shut:
+        shut.kept.rename(out)
 
 
 def as_json(price: PrivacyCost) -> dict[str, Json]:

@@ -11,9 +11,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from server.dataset import gate, publication
+from server.dataset import publication, release
 from server.dataset.card import _MEANING
 from server.dataset.cases import check_cases, write_cases
+from server.dataset.gate import rules
 from server.dataset.origin import USUAL
 from server.dataset.publication import publish, write_unsafe_samples
 from server.dataset.seal import NAMESPACE, SIGNATURE, SIGNERS, SUMS, sealed_by
@@ -74,8 +75,8 @@ def test_an_anatomical_map_is_published_with_its_numbers_and_no_other_label_abov
 def perfusion(timing: Timing | None = TIMING) -> Scan:
     rng = np.random.default_rng(5)
     series = rng.uniform(100, 200, (12, 10, 3, 24)).astype(np.float32)
-    cbf = rng.uniform(0, 60, (12, 10, 3)).astype(np.float32)
-    return Scan({Role.DSC: series, Role.CBF: cbf, Role.BRAIN: (cbf > 5).astype(np.float32)}, AFFINE, timing)
+    cbf = np.maximum(rng.uniform(-5, 60, (12, 10, 3)), 0).astype(np.float32)
+    return Scan({Role.DSC: series, Role.CBF: cbf, Role.BRAIN: (cbf > 0).astype(np.float32)}, AFFINE, timing)
 
 
 def test_a_series_is_published_with_its_timing_where_a_cohort_would_have_it(tmp_path: Path) -> None:
@@ -193,9 +194,11 @@ def test_a_crash_leaves_no_data_set_and_publishing_can_be_repeated(
     def crash(*_: object) -> None:
         raise OSError("no space left")
 
-    for step in ("write_files", "seal", "check_cases", "_record", "export_ledger", "write_report"):
+    steps = [(publication, name) for name in ("write_files", "seal", "check_files", "record_gate", "place")]
+    steps += [(release, name) for name in ("_record", "export_ledger", "write_report", "move_durably")]
+    for where, step in steps:
         with monkeypatch.context() as patch:
-            patch.setattr(publication, step, crash)
+            patch.setattr(where, step, crash)
             with pytest.raises(OSError, match="no space left"):
                 publish(RunFolder(tmp_path), out, scans(), store=store)
         assert not out.exists()
@@ -280,10 +283,10 @@ def test_a_cost_on_which_accountants_disagree_is_not_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = store_at(tmp_path, Story().events())
-    monkeypatch.setattr(gate, "disagreements_or_none", lambda: lambda spent, delta: ["PLD and PRV differ"])
+    monkeypatch.setattr(rules, "disagreements_or_none", lambda: lambda spent, delta: ["PLD and PRV differ"])
     with pytest.raises(PublicationRefused, match="PLD and PRV differ"):
         publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)
-    monkeypatch.setattr(gate, "disagreements_or_none", lambda: None)
+    monkeypatch.setattr(rules, "disagreements_or_none", lambda: None)
     with pytest.raises(PublicationRefused, match="not installed; install it"):
         publish(RunFolder(tmp_path), tmp_path / "dataset", scans(), store=store)
     assert not (tmp_path / "dataset").exists()
@@ -329,7 +332,8 @@ def test_a_label_without_an_image_can_be_published(tmp_path: Path) -> None:
     store = store_at(tmp_path, Story().events())
     mask = np.zeros((6, 6, 6), np.float32)
     mask[2:4, 2:4, 2:4] = 1
-    out = publish(RunFolder(tmp_path), tmp_path / "dataset", [Scan({Role.LESION: mask}, AFFINE)], store=store)
+    scan = Scan({Role.LESION: mask}, AFFINE)
+    out = publish(RunFolder(tmp_path), tmp_path / "dataset", [scan], store=store).path
     rows = json.loads((out / "manifest.json").read_text())
     assert rows[0]["label_voxels"] == {Role.LESION.value: 8}
 

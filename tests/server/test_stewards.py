@@ -64,7 +64,13 @@ def test_a_ledger_is_accepted_exactly_when_the_model_says_so(events: list[Event]
 
 @given(st.data())
 def test_so_is_every_way_to_leave_out_or_move_an_entry_of_a_right_one(data: st.DataObject) -> None:
-    right = [steward("ada"), steward("ben"), gate(SUMS[0]), approval(SUMS[0], "ada"), release(SUMS[0])]
+    right: list[Event] = [
+        steward("ada"),
+        steward("ben"),
+        gate(SUMS[0]),
+        approval(SUMS[0], "ada"),
+        release(SUMS[0]),
+    ]
     right += [steward("ada", "withdrawn"), gate(SUMS[1]), approval(SUMS[1], "ben"), release(SUMS[1])]
     assert accepted(right)
     assert is_right(right)
