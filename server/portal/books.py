@@ -145,28 +145,28 @@ def _books(group: Sequence[tuple[Held, Sequence[Ledger]]]) -> Books:
     for held, histories in group:
         if any(one.lines != longest.lines[: len(one.lines)] for one in histories):
             faults.append(f"{held.name} holds another history of this ledger: it was forked. Stop publishing")
-    folders = [held.folder for held, _ in group]
-    key = longest.terms.public_key
-    signed, more = _newest([folder.ledger / CHECKPOINT for folder in folders], longest, key)
-    witnessed, still_more = _newest([folder.ledger / WITNESSED for folder in folders], longest, key)
-    return Books(longest, signed, witnessed, tuple(held for held, _ in group), (*faults, *more, *still_more))
+    all_held = tuple(held for held, _ in group)
+    signed, more = _newest(all_held, CHECKPOINT, longest)
+    witnessed, still_more = _newest(all_held, WITNESSED, longest)
+    return Books(longest, signed, witnessed, all_held, (*faults, *more, *still_more))
 
 
-def _newest(paths: Iterable[Path], ledger: Ledger, key: str) -> tuple[Checkpoint | None, list[str]]:
-    """Return the checkpoint of the most entries, and what is wrong with others."""
+def _newest(all_held: Iterable[Held], file: str, ledger: Ledger) -> tuple[Checkpoint | None, list[str]]:
+    """Return the newest checkpoint among the runs' files of that name, and what is wrong with others."""
     found, faults = [], []
-    for path in paths:
+    for held in all_held:
+        path, whose = held.folder.ledger / file, f"The file {file} of run {held.name}"
         if not path.is_file():
             continue
         try:
             checkpoint = read_checkpoint(path)
-        except LedgerError as err:
-            faults.append(str(err))
+        except LedgerError:
+            faults.append(f"{whose} is no signed checkpoint; get it again")
             continue
-        if not checkpoint.is_by(key):
-            faults.append(f"{path}: not signed by the coordinator's key; get it again")
+        if not checkpoint.is_by(ledger.terms.public_key):
+            faults.append(f"{whose} is not signed by the coordinator's key; get it again")
         elif not is_beginning(checkpoint.head, ledger.lines):
-            faults.append(f"{path}: not of this ledger; compare what hospitals keep")
+            faults.append(f"{whose} is not of this ledger; stop publishing, and compare what hospitals keep")
         else:
             found.append(checkpoint)
     return max(found, key=lambda one: one.head.size, default=None), faults

@@ -82,8 +82,8 @@ def live(books: Books, run: str) -> str:
     held = books.holder(run)
     try:
         status = Status.read(held.folder) if held else None
-    except WillisError as err:
-        return str(err)
+    except WillisError:
+        return "its status is damaged; resume the run, which writes it anew"
     if status is None:
         return ""
     reason = f": {status.sentence}" if status.sentence else ""

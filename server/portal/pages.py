@@ -33,7 +33,6 @@ def front(request: Request) -> Response:
         shown=[(books, overview(books)) for books in reading.books],
         unread=[{"name": one.name, "why": portal.plain(one.why)} for one in reading.unread],
         waiting={books.id: [data for data in waiting if data.books is books] for books in reading.books},
-        plain=portal.plain,
     )
 
 

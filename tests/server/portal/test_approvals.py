@@ -2,13 +2,16 @@
 
 import fcntl
 import json
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from server.portal import taking
+from server.run.folder import RunFolder
+from server.run.status import Watch
 from shared.canonical import digest
 from shared.ledger.events import Check, Gate
 from shared.ledger.store import LedgerStore
@@ -108,6 +111,29 @@ def test_while_the_ledger_is_locked_nothing_is_lost(
         assert "&#34;signature&#34;" in answer.text  # what was sent is in the form
     assert size(own) == before
     assert steward.post(address, data={"approval": signed}).status_code == 200
+
+
+def test_a_run_under_way_is_told_and_takes_decisions_all_the_same(steward: TestClient, own: Scene) -> None:
+    second = RunFolder(own.runs[1])
+    with conducted_elsewhere(second) as watch:
+        watch.tell(phase="rounds")
+        assert "Process: running, rounds" in steward.get("/").text
+        assert "is going on" in steward.get(f"/approvals/{own.waiting}").text
+        signed = own.approval(own.waiting).decode()
+        assert steward.post(f"/approvals/{own.waiting}", data={"approval": signed}).status_code == 200
+    assert "interrupted" in steward.get("/").text
+    second.status_file.write_text("{")
+    damaged = steward.get("/").text
+    assert "its status is damaged" in damaged
+    assert str(second.path.parent) not in damaged
+
+
+@contextmanager
+def conducted_elsewhere(folder: RunFolder) -> Iterator[Watch]:
+    """Hold a run as the process that conducts it does, and end without a word."""
+    with folder.lock_file.open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Watch(folder)
 
 
 def test_a_network_waits_too_and_is_never_given_away(steward: TestClient, own: Scene) -> None:

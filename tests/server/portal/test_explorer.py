@@ -12,6 +12,7 @@ from server.portal.sentences import sentence
 from shared.ledger.checkpoint import Checkpoint, parse_checkpoint
 from shared.ledger.view import head_of
 from tests.server.ledgers import COORDINATOR, identity
+from tests.server.portal.conftest import client_of
 from tests.server.portal.scene import FIRST, SECOND, Scene
 
 
@@ -132,8 +133,14 @@ def test_a_fork_between_two_folders_is_told(own: Scene) -> None:
     assert not read(own.runs).books[0].faults
     other = Checkpoint.by(COORDINATOR, head_of([b"another history"]))
     (own.runs[1] / "ledger" / "checkpoint").write_text(other.text)
-    (fault,) = read(own.runs).books[0].faults
-    assert "not of this ledger" in fault
+    (own.runs[2] / "ledger").mkdir()
+    (own.runs[2] / "ledger" / "witnessed").write_text("rubbish")
+    fork, rubbish = read(own.runs).books[0].faults
+    assert "second is not of this ledger" in fork
+    assert "third is no signed checkpoint" in rubbish
+    text = client_of(own).get("/").text
+    assert "is not of this ledger" in text
+    assert str(own.runs[0].parent) not in text
 
 
 def test_a_line_being_written_is_left_for_later(own: Scene) -> None:
@@ -143,8 +150,6 @@ def test_a_line_being_written_is_left_for_later(own: Scene) -> None:
 
 
 def test_a_damaged_ledger_is_told_without_its_place(own: Scene) -> None:
-    from tests.server.portal.conftest import client_of
-
     for path in (own.home / "ledger.jsonl", own.runs[0] / "ledger" / "ledger.jsonl"):
         path.write_bytes(path.read_bytes().replace(b'"north"', b'"nortH"', 1))
     text = client_of(own).get("/").text
