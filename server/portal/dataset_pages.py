@@ -8,14 +8,15 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from server.portal import guard
-from server.portal.datasets import DataSet, findings, quick_findings
+from server.portal.datasets import DataSet, findings, quick_findings, strangers
 from server.portal.portal import number, page, portal_of, set_of
 from server.portal.queue import gate_of
-from server.portal.served import SHEET, UNSHOWN, VIEWER, card_of, claims_of, files, media_type, path_of
+from server.portal.served import SHEET, UNSHOWN, VIEWER, card_of, claims_of, files, media_type, path_of, plain_file
 from shared.ledger.finding import Finding
 
 _ROWS = 200  # files on one page
 _ONE_AT_A_TIME = Lock()  # reading whole data sets; visitors wait for each other
+_PATIENCE = 5.0  # seconds
 REPORTS = {"report": "index.html", "report.json": "report.json"}
 
 
@@ -26,7 +27,16 @@ def list_page(request: Request) -> Response:
     sets = [data for data in portal.sets(reading) if not data.is_network]
     sheets = {data.id: path_of(data.folder, SHEET) is not None for data in sets}
     books = reading.books[0] if len(reading.books) == 1 else None
-    return page(request, "datasets.html", "Data sets", "Data sets", books, sets=sets, sheets=sheets)
+    return page(
+        request,
+        "datasets.html",
+        "Data sets",
+        "Data sets",
+        books,
+        sets=sets,
+        sheets=sheets,
+        strangers=strangers(sets, portal.datasets),
+    )
 
 
 def set_page(request: Request) -> Response:
@@ -38,8 +48,12 @@ def set_page(request: Request) -> Response:
 def verify_page(request: Request) -> Response:
     """Show one data set after reading every file."""
     data = _named(request)
-    with _ONE_AT_A_TIME:
+    if not _ONE_AT_A_TIME.acquire(timeout=_PATIENCE):
+        raise HTTPException(503, "Another data set is being read at this moment. Ask again in a while.")
+    try:
         found = findings(data)
+    finally:
+        _ONE_AT_A_TIME.release()
     return _show(request, data, [*quick_findings(data), *found], checked=True)
 
 
@@ -67,8 +81,9 @@ def report(request: Request) -> Response:
     reading = portal_of(request).read()
     run = str(request.path_params["run"])
     held = next((held for books in reading.books if (held := books.holder(run))), None)
-    path = held.folder.path / "report" / REPORTS[request.url.path.rpartition("/")[2]] if held else None
-    if path is None or not path.is_file() or path.resolve().parent.parent != path.parent.parent.resolve():
+    name = REPORTS[request.url.path.rpartition("/")[2]]
+    path = plain_file(held.folder.path / "report", name) if held else None
+    if path is None:
         raise HTTPException(404, "There is no report of this run here; the run writes it when it ends.")
     shown = "text/html; charset=utf-8" if path.suffix == ".html" else "application/json"
     return FileResponse(path, headers={"content-security-policy": guard.FILE}, media_type=shown)

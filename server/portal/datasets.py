@@ -59,12 +59,18 @@ class DataSet:
 def find(reading: Reading, more: Sequence[Path]) -> list[DataSet]:
     """Return every data set in the run folders, and those in the folders `more`, released ones first."""
     found: dict[str, DataSet] = {}
-    for folder, books, held in [*_inside(reading), *_named(reading, more)]:
+    for folder, books, held in [*_named(reading, more), *_inside(reading)]:
         if (made := _data_set(folder, books, held)) is not None:
             found.setdefault(made.manifest, made)
     for data in _networks(reading):
         found.setdefault(data.manifest, data)
     return sorted(found.values(), key=lambda one: one.release is None)
+
+
+def strangers(sets: Sequence[DataSet], more: Sequence[Path]) -> list[str]:
+    """Return the names of the folders `more` that are no data set of a ledger at hand, and so cannot be shown."""
+    known = {data.folder for data in sets}
+    return [folder.resolve().name for folder in more if folder not in known]
 
 
 def quick_findings(data: DataSet) -> list[Finding]:

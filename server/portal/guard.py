@@ -25,9 +25,8 @@ FILE = (
 )
 # The viewer is one page with script and images inside it. Its sandbox has no origin, so it cannot read the portal.
 VIEWER = (
-    "default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:; style-src 'unsafe-inline'; "
-    "img-src data: blob:; font-src data:; connect-src data: blob:; worker-src blob:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts allow-downloads"
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts"
 )
 _ALWAYS = {
     "content-security-policy": PAGE,

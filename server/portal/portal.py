@@ -33,7 +33,7 @@ class Portal:
 
     def plain(self, text: str) -> str:
         """Return a sentence without the places of this machine."""
-        return without_paths(text, self.runs)
+        return without_paths(text, [*self.runs, *self.datasets])
 
 
 def portal_of(request: Request) -> Portal:
@@ -89,7 +89,7 @@ def page(
     """Return a page; `books` is the federation whose budget and ledger its menu leads to."""
     portal = portal_of(request)
     text = portal.pages.get_template(template).render(
-        title=title, section=section, books=books, nav=_menu(books), **values
+        title=title, section=section, books=books, nav=_menu(books), plain=portal.plain, **values
     )
     return HTMLResponse(text, status)
 

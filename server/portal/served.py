@@ -37,7 +37,7 @@ def path_of(folder: Path, name: str) -> Path | None:
     """Return the file of that name if it may be served: listed or of the seal, plain, and inside `folder`."""
     if not (folder / SUMS).is_file():
         return None
-    return _plain(folder, name) if name in _SEAL or name in listed_sums(folder) else None
+    return plain_file(folder, name) if name in _SEAL or name in listed_sums(folder) else None
 
 
 def media_type(name: str) -> str:
@@ -69,7 +69,7 @@ def claims_of(folder: Path) -> dict[str, Any]:
     return claim if isinstance(claim, dict) else {}
 
 
-def _plain(folder: Path, name: str) -> Path | None:
+def plain_file(folder: Path, name: str) -> Path | None:
     """Return the file if it is a plain one inside `folder`, with no link on the way, by its one shortest name."""
     root, path = folder.resolve(), folder / name
     try:
@@ -88,5 +88,5 @@ def _text(folder: Path, name: str) -> str:
 
 
 def _size(folder: Path, name: str) -> int | None:
-    path = _plain(folder, name)
+    path = plain_file(folder, name)
     return path.stat().st_size if path else None

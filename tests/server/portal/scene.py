@@ -37,6 +37,7 @@ HOSTILE = "<script>alert(1)</script>"
 FIRST, SECOND, THIRD = (digest(name.encode()) for name in ("first run", "second run", "third run"))
 STEWARD = "dr-weiss"
 _SITES = ("north", "south", "west")
+_CLAIM = "ε = 4.00 (δ = 1e-05; unit: patient; add/remove; PLD, dp-accounting)"
 _LONG = "university-hospital-of-the-far-eastern-borough"
 
 
@@ -114,7 +115,8 @@ def data_set(folder: Path, more: Mapping[str, bytes] | None = None) -> str:
     """Seal a small data set in `folder`; return its manifest."""
     text = {
         "README.md": f"---\nlicense: cc-by-4.0\n---\n# Synthetic angiograms\n\n## Privacy {HOSTILE}\n\n"
-        "| site | ε |\n|---|---|\n| north | see the ledger |\n\n[a link](javascript:alert(1))\n",
+        "| site | patients (declared) | guaranteed | if all was planned beforehand |\n|---|---|---|---|\n"
+        f"| north | 40 | {_CLAIM} | {_CLAIM} |\n\n[a link](javascript:alert(1))\n",
         "dataset_description.json": json.dumps({"DifferentialPrivacy": _claims()}),
         "index.html": "<!doctype html><title>viewer</title><script>document.title = 'ran'</script>",
         "participants.tsv": f"participant_id\nsub-{folder.name}\n",
@@ -129,8 +131,7 @@ def data_set(folder: Path, more: Mapping[str, bytes] | None = None) -> str:
 
 
 def _claims() -> dict[str, object]:
-    text = "ε = 4.00 (δ = 1e-05; unit: patient; add/remove; PLD, dp-accounting)"
-    return {"sites": {"north": {"text": text}}, "if_planned": {"sites": {"north": {"text": text}}}}
+    return {"sites": {"north": {"text": _CLAIM}}, "if_planned": {"sites": {"north": {"text": _CLAIM}}}}
 
 
 def _first(story: Story) -> list[Event]:

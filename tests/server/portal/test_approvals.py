@@ -121,7 +121,10 @@ def test_a_run_under_way_is_told_and_takes_decisions_all_the_same(steward: TestC
         assert "is going on" in steward.get(f"/approvals/{own.waiting}").text
         signed = own.approval(own.waiting).decode()
         assert steward.post(f"/approvals/{own.waiting}", data={"approval": signed}).status_code == 200
-    assert "interrupted" in steward.get("/").text
+        watch.tell(sentence=f"{second.path}/run.json: damaged, see {own.home}/key")
+    stopped = steward.get("/").text
+    assert "interrupted, rounds: second/run.json: damaged, see first/home/key" in stopped
+    assert str(second.path.parent) not in stopped
     second.status_file.write_text("{")
     damaged = steward.get("/").text
     assert "its status is damaged" in damaged

@@ -1,17 +1,21 @@
 """Every page: what it says is what the ledger says, everybody can read it, and nothing hostile comes through."""
 
 import re
+import shutil
 from functools import cache
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+from server.portal.app import portal_app
 from server.portal.books import read
 from server.portal.budgets import budgets, whole
-from server.report.build import build_report
+from server.report.build import build_report, write_report
 from tests.server.portal.addresses import links, pages
-from tests.server.portal.scene import FIRST, HOSTILE, SECOND, Scene
+from tests.server.portal.conftest import BASE, client_of
+from tests.server.portal.scene import FIRST, HOSTILE, SECOND, Scene, data_set
 
 _VOID = {"meta", "link", "img", "input", "br", "hr"}
 
@@ -161,6 +165,26 @@ def test_a_folder_that_cannot_be_read_hides_no_other(
     assert [one.name for one in reading.unread] == [empty.name]
     assert len(reading.books) == 1
     assert len(reading.books[0].held) == 3
+
+
+def test_data_sets_elsewhere_are_shown_by_their_ledger(shown: Scene, tmp_path: Path) -> None:
+    released = shutil.copytree(shown.runs[0] / "dataset", tmp_path / "elsewhere")
+    data_set(tmp_path / "stranger", {"more.txt": b"another"})
+    app = portal_app(shown.runs, [released, tmp_path / "stranger"])
+    text = TestClient(app, base_url=BASE).get("/datasets").text
+    assert "stranger is released by no ledger at hand" in text
+    assert "elsewhere is released" not in text
+    assert f"/dataset/{shown.released}" in text
+
+
+def test_a_report_is_shown_without_script(own: Scene) -> None:
+    write_report(own.runs[0])
+    answer = client_of(own).get(f"/run/{FIRST}/report")
+    assert answer.text.startswith("<!doctype html>")
+    assert "script-src" not in answer.headers["content-security-policy"]
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert client_of(own).get(f"/run/{FIRST}/report.json").json()["run"]["id"] == FIRST
+    assert client_of(own).get(f"/run/{SECOND}/report").status_code == 404
 
 
 def _list(value: object) -> list[dict[str, dict[str, dict[str, object]]]]:
