@@ -9,8 +9,8 @@ from server.portal.books import Books, Ledger
 from server.portal.sentences import sentence
 from shared.errors import LedgerError
 from shared.ledger.checkpoint import Checkpoint, parse_checkpoint
-from shared.ledger.events import Enrol, Event, Federation, Round
-from shared.ledger.log import COORDINATOR, bound
+from shared.ledger.events import Enrol, Event, Federation, Round, Steward
+from shared.ledger.log import bound, steward_name
 from shared.ledger.merkle import (
     consistency_proof,
     inclusion_proof,
@@ -191,8 +191,9 @@ def _row(ledger: Ledger, index: int) -> Row:
 def _key_at(ledger: Ledger, index: int) -> str:
     """Return the key by which entry `index` must be signed."""
     who = bound(ledger.events[index].event)
-    if who == COORDINATOR:
-        return ledger.terms.public_key
-    earlier = (signed.event for signed in ledger.events[: index + 1])
-    keys = [e.public_key for e in earlier if isinstance(e, Enrol | Federation) and bound(e) == who]
-    return keys[-1] if keys else ""
+    key = ""
+    for event in (signed.event for signed in ledger.events[: index + 1]):
+        named = steward_name(event.name) if isinstance(event, Steward) else bound(event)
+        if isinstance(event, Enrol | Federation | Steward) and named == who:
+            key = event.public_key
+    return key

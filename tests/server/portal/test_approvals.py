@@ -54,6 +54,9 @@ def test_a_signed_decision_is_taken_once(steward: TestClient, own: Scene, way: s
     stands = {"approved": "may be released", "refused": "refused by a data steward, for good"}
     assert stands[decision] in steward.get("/approvals").text
     assert f"{STEWARD} {decision} candidate" in steward.get(_ledger(steward)).text
+    entry = steward.get(f"{_ledger(steward)}/{before}").text
+    assert "genuine</span>" in entry
+    assert f"by steward/{STEWARD}" in entry
 
 
 def test_nothing_else_is_taken(steward: TestClient, own: Scene) -> None:
