@@ -15,6 +15,7 @@ _BEYOND = (
     "that a site really clipped and added the noise it signed for, with the code it should run",
     "how good the random numbers were",
     "that card, headers and pictures of the data set claim no more than its description, but for the card's ε",
+    "that a steward's key is in the hands of the person named, who looked at what was approved",
     "what was tried on the same patients outside these ledgers: hyper-parameters, earlier models",
     "what happened after this checkpoint; keep it, and give it to a later audit with --kept",
 )

@@ -30,6 +30,7 @@ _OWN_FILES = (
     "SHA256SUMS*",
     "allowed_signers",
     "LICENSE",
+    "release.json",
 )
 
 

@@ -18,6 +18,7 @@ from server.report.layers import layers_json
 from server.report.page import render_page
 from server.report.participation import incidents, participation
 from server.report.registry import registry_yaml
+from server.report.releases import released
 from server.report.seal import sign_report
 from server.report.sites import ALL_POINTS, POINTS, group_figures, named
 from server.report.summary import summary
@@ -25,7 +26,6 @@ from server.run.folder import RunFolder
 from shared.canonical import Json, canonical
 from shared.files import write_durably
 from shared.ledger.budget import over_cap, patient_level
-from shared.ledger.events import Release
 from shared.ledger.log import SignedEvent, parse
 from shared.ledger.release_rules import objections
 from shared.ledger.verify_spending import Disagreements
@@ -35,7 +35,7 @@ from shared.privacy.opacus_accountants import installed
 
 Report = dict[str, Json]
 
-FORMAT = "willis-report/2"
+FORMAT = "willis-report/3"
 
 
 def build_report(events: Sequence[SignedEvent], run: str, second: SecondOpinions | None = None) -> Report:
@@ -70,14 +70,8 @@ def build_report(events: Sequence[SignedEvent], run: str, second: SecondOpinions
         "conditions": list(words.CONDITIONS) if holds else [],
         "layers": layers_json(words.outside(seen, apart)),
         "earlier_non_private": _earlier_non_private(groups),
-        "releases": [_release(r) for r in seen.releases],
+        "releases": [released(r, seen) for r in seen.releases],
     }
-
-
-def _release(release: Release) -> dict[str, Json]:
-    """Return a release; what it is, only where it is no data set, as in reports of before there were others."""
-    told: dict[str, Json] = {"kind": release.kind, "cases": release.cases, "manifest": release.manifest}
-    return told if release.what == "data set" else told | {"what": release.what}
 
 
 def write_report(run_dir: Path) -> Path:

@@ -76,6 +76,7 @@ LAYERS: tuple[Layer, ...] = (
         (
             "every entry is signed by the one it binds, and a Merkle root fixes them all",
             "which sites each round averaged, and which updates were refused",
+            "what the release gate found before anything left, and which steward approved it",
             "incidents on record",
         ),
         (
@@ -87,7 +88,7 @@ LAYERS: tuple[Layer, ...] = (
         "utility",
         "Utility and bias",
         "Is the result good enough to be worth its cost, and for whom?",
-        (),
+        ("what the release gate found of images that left: whether files are whole, cases differ and labels fit",),
         (
             "how good the synthetic images are: `willis evaluate` measures it and is not part of the ledger",
             "whether rare findings or small groups of patients come out worse; noise makes that likely",

@@ -81,20 +81,22 @@ def report_schema() -> Schema:
             record(name=TEXT, title=TEXT, question=TEXT, covered=listed(TEXT), not_covered=listed(TEXT))
         ),
         earlier_non_private=listed(record(sites=listed(TEXT), run=TEXT, recipe=TEXT, variant=TEXT)),
-        releases=listed(
-            record(kind={"enum": ["release", "simulation"]}, cases=WHOLE, manifest=DIGEST)
-            | {"properties": _released()}
-        ),
+        releases=listed(record(**_released()) | {"properties": {**_released(), "what": {"const": "network"}}}),
     )
     head: Schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Willis budget report"}
     definitions: dict[str, Json] = dict(_definitions())
     return head | fields | {"$defs": definitions}
 
 
-def _released() -> dict[str, Json]:
-    """Return the fields of a release; `what` is there only where it is no data set."""
-    kinds: Schema = {"enum": ["release", "simulation"]}
-    return {"kind": kinds, "cases": WHOLE, "manifest": DIGEST, "what": {"const": "network"}}
+def _released() -> dict[str, Schema]:
+    """Return the fields of a release that are always there; `what` is only where it is no data set."""
+    return {
+        "kind": {"enum": ["release", "simulation"]},
+        "cases": WHOLE,
+        "manifest": DIGEST,
+        "gate": listed(record(name=TEXT, passed=FLAG, words=TEXT)),
+        "decisions": listed(record(steward=TEXT, decision={"enum": ["approved", "refused"]}, words=TEXT)),
+    }
 
 
 def _definitions() -> dict[str, Schema]:

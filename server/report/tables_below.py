@@ -57,17 +57,28 @@ the site
 {% endif %}
 {% if r.releases %}
 <h3>Released</h3>
-<ul>
 {% for release in r.releases %}
-{% if "what" in release %}
-<li>{{ "SIMULATION, not a release: " if release.kind == "simulation" }}a trained network, SHA-256
-{% else %}
-<li>{{ "SIMULATION, not a release: " if release.kind == "simulation" }}{{ release.cases }} synthetic cases,
-SHA256SUMS
+<p>{{ "SIMULATION, not a release: " if release.kind == "simulation" }}
+{% if "what" in release %}a trained network, SHA-256{% else %}{{ release.cases }} synthetic cases, SHA256SUMS
 {% endif %}
-<code>{{ release.manifest }}</code></li>
+<code>{{ release.manifest }}</code></p>
+<ul>
+{% for decision in release.decisions %}
+<li>{{ decision.decision | capitalize }} by {{ decision.steward }}
+{{ "(" ~ decision.words ~ ")" if decision.words }}</li>
+{% else %}
+<li>Approved by nobody: {{ "a simulation needs no approval" if release.kind == "simulation" else
+"no steward was named when it left" }}</li>
 {% endfor %}
 </ul>
+{% call table("What the release gate found; all of it from synthetic images and this ledger, at no cost",
+  ["Check", "Passed", "Found"]) %}
+{% for check in release.gate %}
+<tr><th scope="row">{{ check.name }}</th><td>{{ "yes" if check.passed else "no" }}</td>
+<td>{{ check.words }}</td></tr>
+{% endfor %}
+{% endcall %}
+{% endfor %}
 {% endif %}
 {% endmacro %}
 """

@@ -13,15 +13,21 @@ import torch
 
 from client import history
 from client.site import Site
+from server.dataset.approval import approval_bytes
+from server.dataset.candidate import Candidate
+from server.dataset.publication import publish
+from server.dataset.release import release
+from server.run.folder import RunFolder
 from shared.errors import WillisError
 from shared.imaging.scan import Role
-from shared.ledger.events import Settle
+from shared.ledger.events import Approval, Gate, Release, Settle
 from shared.ledger.store import LedgerStore
 from shared.recipes.catalogue import load
 from tests.client.conversation import run_of
 from tests.cohorts import lesion_cohorts
 from tests.faults.injection import FAULTS, Ack, Fault, calls_of, faults_of, play, play_with
-from tests.server.ledgers import Story, signed_all
+from tests.server.ledgers import Story, approval, identity, signed_all, steward, store_at
+from tests.server.test_publication import bytes_of, scans
 
 pytestmark = pytest.mark.faults
 MOST = 100  # calls of one kind at which each fault is tried; all of them where there are fewer
@@ -212,3 +218,61 @@ def test_control_a_site_that_begins_before_it_writes_so_down_is_found_out(tmp_pa
     acknowledged = play_with(early, tmp_path / "killed", Fault("write", "signal=KILL", last))
     judge_site(tmp_path / "killed", acknowledged, outcome, "killed")
     assert len(outcome.under) == 1, (acknowledged, outcome)
+
+
+# A release ---------------------------------------------------------------------------------------------------
+
+ADA = identity("steward/ada")
+FEW = 10  # calls of one kind at which each fault is tried: publishing writes many files that are all alike
+
+
+def leave(folder: Path, ack: Ack) -> None:
+    """Take a data set from drawing to release, with a steward's approval on the way."""
+    run = RunFolder(folder)
+    store = run.home.open_ledger()
+    out = folder / "dataset"
+    if not out.exists():
+        waiting = publish(run, out, scans(), store=store)
+        ack("candidate")
+        if waiting.missing:
+            decision = approval_bytes(ADA, approval(waiting.manifest, "ada"))
+            release(run, Candidate.at(waiting.path), out, store=store, approval=decision)
+    store.close()
+    ack("released")
+    ack("end")
+
+
+def make_run(folder: Path) -> None:
+    folder.mkdir()
+    store_at(folder, [*Story().events(), steward("ada")]).close()
+
+
+def recorded(folder: Path) -> list[str]:
+    store = RunFolder(folder).home.open_ledger()
+    store.close()
+    return [s.event.type for s in store.events if isinstance(s.event, Gate | Approval | Release)]
+
+
+def test_nothing_leaves_by_half_or_without_its_records_after_every_fault(tmp_path: Path) -> None:
+    make_run(tmp_path / "whole")
+    leave(tmp_path / "whole", lambda _: None)  # prices, and the public cases' levels, are known in every fork
+    right = bytes_of(tmp_path / "whole" / "dataset")
+    story = ["gate", "approval", "release"]
+
+    def judge(folder: Path, acknowledged: list[str], outcome: Outcome, fault: str) -> None:
+        try:
+            before = recorded(folder)
+        except WillisError as err:
+            outcome.lost.append(f"{fault}: {err}")
+            return
+        if before != story[: len(before)] or ("candidate" in acknowledged and not before):
+            outcome.lost.append(f"{fault}: {before} after {acknowledged}")
+        if (folder / "dataset").exists() and (before != story or bytes_of(folder / "dataset") != right):
+            outcome.under.append(f"{fault}: a data set with {before} on record")
+        again = play(leave, folder, None)
+        if "end" not in again:
+            outcome.stuck.append(f"{fault}: {again}")
+        elif recorded(folder) != story or bytes_of(folder / "dataset") != right:
+            outcome.under.append(f"{fault}: {recorded(folder)} in the end, or other bytes")
+
+    assert_nothing_wrong(campaign(leave, make_run, judge, tmp_path, FEW))

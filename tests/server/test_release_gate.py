@@ -1,4 +1,4 @@
-"""The gate passes what is whole and varied, and names what is broken: files, constants, repeats, collapse, labels."""
+"""The gate passes what is whole and varied, and names what is broken: files, repeats, collapse, labels."""
 
 import json
 from collections.abc import Callable, Sequence

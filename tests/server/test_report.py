@@ -30,9 +30,12 @@ from tests.server.ledgers import (
     RUN_ID,
     SITES,
     Story,
+    approval,
     cap_of,
+    gate,
     gaussian,
     signed_all,
+    steward,
 )
 
 COMPANY = {"epsilon", "delta", "unit", "relation", "accountant", "text"}
@@ -279,11 +282,18 @@ def test_patch_level_is_shown_as_such() -> None:
 def test_releases_are_listed() -> None:
     release = Release(run=RUN_ID, kind="release", cases=5, manifest="a" * 64)
     network = Release(run=RUN_ID, kind="release", what="network", cases=0, manifest="b" * 64)
-    made = build_report(signed_all([*Story().events(), release, network]), RUN_ID)
-    assert made["releases"] == [
-        {"kind": "release", "cases": 5, "manifest": "a" * 64},
-        {"kind": "release", "cases": 0, "manifest": "b" * 64, "what": "network"},
-    ]
+    approved = approval("b" * 64, "ada", words="seen")
+    told = [*Story().events(), gate("a" * 64), release, steward("ada"), gate("b" * 64), approved, network]
+    made = build_report(signed_all(told), RUN_ID)
+    checks: list[Json] = [{"name": "files", "passed": True, "words": "3 cases"}]
+    decided: list[Json] = [{"steward": "ada", "decision": "approved", "words": "seen"}]
+    one: dict[str, Json] = {"kind": "release", "cases": 5, "manifest": "a" * 64, "gate": checks, "decisions": []}
+    other = one | {"cases": 0, "manifest": "b" * 64, "what": "network", "decisions": decided}
+    assert made["releases"] == [one, other]
+    page = render_page(made)
+    assert "Approved by ada\n(seen)" in page
+    assert "no steward was named when it left" in page
+    assert page.count('<th scope="row">files</th>') == 2
     canonical(made)
 
 

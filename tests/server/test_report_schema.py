@@ -12,9 +12,19 @@ from shared.canonical import Json
 from shared.ledger.events import Incident, Refuse, Release
 from shared.privacy.agreement import second_opinions
 from shared.privacy.events import NonPrivate, Spending
-from tests.server.ledgers import NON_PRIVATE_PAST, PRIVATE_PAST, RUN_ID, Story, signed_all
+from tests.server.ledgers import (
+    NON_PRIVATE_PAST,
+    PRIVATE_PAST,
+    RUN_ID,
+    Story,
+    approval,
+    gate,
+    signed_all,
+    steward,
+)
 
 RELEASE = Release(run=RUN_ID, kind="release", cases=5, manifest="a" * 64)
+APPROVED = (steward("ada"), gate("a" * 64), approval("a" * 64, "ada"))
 REFUSAL = Refuse(run=RUN_ID, site="south", by="coordinator", round=2, code="protocol", reason="no answer")
 INCIDENT = Incident(run=RUN_ID, text="a witness refused")
 
@@ -39,7 +49,7 @@ def test_the_published_schema_is_the_one_the_code_has() -> None:
     ],
 )
 def test_reports_of_every_kind_keep_to_the_schema(story: Story) -> None:
-    events = signed_all([*story.events(), REFUSAL, INCIDENT, RELEASE])
+    events = signed_all([*story.events(), REFUSAL, INCIDENT, *APPROVED, RELEASE])
     for second in (None, second_opinions):
         assert problems(json.loads(report_bytes(build_report(events, RUN_ID, second)))) == []
 
