@@ -9,6 +9,7 @@ from server.report.svg import Axis, Line, counting
 
 LINES = 6  # most lines in one chart: no more can be told apart
 BARS = 12
+_NAME = 28  # letters of a name beside a bar's figure
 _LISTED = 1  # sites named on one line or bar
 
 
@@ -64,7 +65,7 @@ def budget_chart(groups: Sequence[dict[str, Any]]) -> str:
 def _budget_bar(group: dict[str, Any], y: float, unit: float) -> list[str]:
     rule = group["filter"]
     said = f"{math.floor(rule['left'] * 100)} % left for later runs"
-    parts = [svg.text(12, y + 14, named(group["sites"]), weight="600")]
+    parts = [svg.text(12, y + 14, svg.short(named(group["sites"]), _NAME), weight="600")]
     parts.append(svg.text(svg.WIDTH - 12, y + 14, said, anchor="end"))
     parts.append(svg.box(12, y + 20, unit, 20, "#ffffff", svg.INK))
     x = 12.0

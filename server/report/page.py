@@ -28,7 +28,7 @@ def render_page(report: dict[str, Json]) -> str:
         lstrip_blocks=True,
         loader=DictLoader({"page": TEMPLATE, "tables": TABLES}),
     )
-    pages.filters.update({"figure": _figure, "share": _share, "rounds": _rounds})
+    pages.filters.update({"figure": figure, "share": share, "rounds": _rounds})
     pages.globals.update(
         r=r,
         charts={name: Markup(image) for name, image in _charts(r).items()},  # escaped where they are drawn
@@ -70,7 +70,7 @@ def _alone(r: dict[str, Any]) -> dict[str, Any] | None:
     return next((group["alone"]["pld"] for group in r["groups"] if site in group["sites"]), None)
 
 
-def _figure(claim: dict[str, str] | None) -> Markup:
+def figure(claim: dict[str, str] | None) -> Markup:
     """Show a claim as its ε, with everything that gives it meaning below in small print."""
     if claim is None:
         return Markup("<span class=none>not computed</span>")
@@ -83,7 +83,7 @@ def _meaning(claim: dict[str, str]) -> str:
     return "ε at " + claim["text"].partition(" (")[2].removesuffix(")")
 
 
-def _share(part: float | None, down: bool = False) -> str:
+def share(part: float | None, down: bool = False) -> str:
     """Show a share as a percentage, rounded up as what is spent, or down as what is left."""
     if part is None:
         return "∞"

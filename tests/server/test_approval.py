@@ -1,17 +1,21 @@
 """From candidate to release: who may decide, what a decision binds, and that nothing leaves without it."""
 
 import json
+import math
 import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from torch import nn
 
-from server.dataset import publication, release
+from server.dataset import network, publication, release
 from server.dataset.approval import accept_approval, approval_bytes
 from server.dataset.candidate import FOLDER, WHY, Candidate, GateShut
 from server.dataset.gate.distance import DEMANDS_FILE, DISTANCE, DistanceAnswer
+from server.dataset.network import publish_network
 from server.dataset.publication import publish
 from server.dataset.release import Outcome
 from server.dataset.release import release as release_candidate
@@ -19,6 +23,7 @@ from server.dataset.seal import PROOF, SIGNATURE
 from server.dataset.stewards import make_keys, name_steward, withdraw_steward
 from server.report.build import write_report
 from server.run.folder import RunFolder
+from shared.canonical import digest
 from shared.errors import LedgerError, PublicationRefused, UsageError
 from shared.fingerprint import key_fingerprint
 from shared.identity import Identity
@@ -29,6 +34,7 @@ from shared.ledger.store import LedgerStore
 from shared.ledger.verify_release import check_approvals, check_gates
 from shared.ledger.view import view, views
 from shared.privacy.events import NoiseSource
+from shared.recipes.network_file import About, network_bytes
 from tests.commands import willis
 from tests.server.ledgers import COORDINATOR, RUN_ID, Story, approval, identity, store_at
 from tests.server.test_publication import AFFINE, bytes_of, scans
@@ -352,3 +358,34 @@ def test_keys_are_not_made_over_others_and_a_name_has_one(tmp_path: Path) -> Non
         name_steward(here.store, COORDINATOR, "ada", BEN.public_key)
     with pytest.raises(LedgerError, match="somebody else's"):
         name_steward(here.store, COORDINATOR, "ben", COORDINATOR.public_key)
+
+
+def test_a_network_is_approved_by_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no images; its gate asks about run and weights, and its file is what a steward decides on."""
+    monkeypatch.chdir(tmp_path)
+    make_keys(tmp_path / "key", "ada")
+    here = Federation(tmp_path / "run", Identity.at(tmp_path / "key" / "steward.key", "steward/ada"))
+    out = tmp_path / "network.safetensors"
+    about = {"run": RUN_ID, "recipe": "perfusion-2d", "variant": "v", "preset": "small", "settings": {}}
+    layer = nn.Linear(2, 2)
+
+    def content(folder: RunFolder, **said: Any) -> bytes:
+        return network_bytes(layer, About(**about, **said))
+
+    monkeypatch.setattr(network, "_content", content)
+    made = publish_network(here.run, out, store=here.store)
+    assert made.path == tmp_path / "run" / FOLDER / f"{made.manifest[:12]}.safetensors"
+    assert made.missing == ("no steward approved it (in office: ada)",)
+    deciding = willis("dataset", "approve", made.path, "--yes", "--key", tmp_path / "key", "--as", "ada")
+    assert deciding.status == 0, deciding
+    assert f"candidate {made.manifest}" in deciding.said
+    done = willis("dataset", "release", tmp_path / "run", made.path, out, "--approval", "approval.json")
+    assert done.status == 0, done
+    here.store = LedgerStore(tmp_path / "run" / "home" / "ledger.sqlite", create=False)
+    (released,) = here.events(Release)
+    assert isinstance(released, Release)
+    assert (released.what, released.manifest) == ("network", digest(out.read_bytes()))
+    assert here.judged() == [True, True]
+    nn.init.constant_(layer.weight, math.nan)
+    with pytest.raises(GateShut, match="weights are finite: not finite: weight"):
+        publish_network(here.run, tmp_path / "broken", store=here.store)

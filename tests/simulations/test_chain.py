@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from client.site import Site
+from server.dataset.gate.checks import BRIGHT
+from server.dataset.gate.reading import check_files
 from server.ledger.home import Home
 from server.run.coordinator import Extent
 from server.run.folder import RunFolder
@@ -31,10 +33,15 @@ BEFORE = {"nothing": 0, "the second reservation": 1, "training": 2, "the second 
 LITTLE = (*ONE_STEP, *UNSAMPLED, "--pretrain", "none", "--count", 2, "--seed", 5)
 
 
+def leave_out_what_is_not_at_stake(patch: pytest.MonkeyPatch) -> None:
+    """Do without the second accountant, which is slow, and let cases of untrained networks through the gate."""
+    patch.setattr("server.report.build.second_opinion", lambda: None)
+    patch.setattr("server.dataset.publication.check_files", lambda folder, cases: ())
+
+
 @pytest.fixture(autouse=True)
-def _one_accountant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the second accountant out, as where Opacus is not installed: it is slow and not at stake here."""
-    monkeypatch.setattr("server.report.build.second_opinion", lambda: None)
+def _not_at_stake(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_out_what_is_not_at_stake(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +73,7 @@ def chain(home: Path, cohorts: Path, *more: object) -> Outcome:
 def undisturbed(cohorts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("server.report.build.second_opinion", lambda: None)
+        leave_out_what_is_not_at_stake(patch)
         outcome = chain(home, cohorts, "--epsilon", EPSILON)
     assert outcome.status == 0, outcome
     return home / "out"
@@ -144,7 +151,19 @@ def test_an_interrupted_chain_is_resumed_to_the_same_bytes(
         {path.relative_to(out): data for path, data in snapshot(out / "dataset").items()}
         for out in (tmp_path / "out", undisturbed)
     )
-    assert mine == theirs
+    assert mine == theirs != {}
+
+
+@pytest.mark.slow
+def test_what_untrained_networks_draw_is_shut_out_and_the_run_ends_well(
+    cohorts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.dataset.publication.check_files", check_files)
+    outcome = chain(tmp_path, cohorts, "--epsilon", EPSILON)
+    assert outcome.status == 0
+    assert not (tmp_path / "out" / "dataset").exists()
+    assert any("data set  none: the release gate refuses it" in line for line in outcome.said)
+    assert any(line.strip().startswith(BRIGHT) for line in outcome.said)
 
 
 @pytest.mark.slow
