@@ -42,7 +42,6 @@ from shared.recipes.vessel_records import EDGE, PATCHES, ROLES, VesselRecords, r
 
 BINS = 3  # nearer than half the nearest public phantom, nearer than that phantom, and the rest
 PHANTOMS = 100  # public patients that the edges of the bins come from
-_UNASKED = (0.6, 0.8)  # edges until the run's own are known: a network without weights, as it were
 
 
 class DistanceSchedule(ReleaseSchedule):
@@ -102,10 +101,10 @@ class DistanceQuery(Query):
         return DistanceSchedule(rounds=1, steps=1, sampling_rate=1.0, clip_norm=(1 - 1 / BINS) ** 0.5)
 
     def build(self, seed: int) -> nn.ModuleDict:
-        """Return the question, with vectors drawn at random for cases, and the place of the answer."""
+        """Return the question, with random vectors for cases and nothing near, and the place of the answer."""
         random = torch.Generator().manual_seed(derive_seed(seed, "cases"))
         cases = torch.randn(self.schedule.cases, self.size, generator=random)
-        question = Question(cases / cases.norm(dim=1, keepdim=True), torch.tensor(_UNASKED))
+        question = Question(cases / cases.norm(dim=1, keepdim=True), torch.zeros(BINS - 1))
         return nn.ModuleDict({"question": question, "answer": Answer(BINS)})
 
     def question(self, published: Published, seed: int, progress: Progress) -> Arrays:

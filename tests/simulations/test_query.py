@@ -74,7 +74,8 @@ def test_patches_of_another_size_are_refused_before_anything_is_reserved(publish
     cohorts = vessel_cohorts(tmp_path / "cohorts")
     asked = ["--of", published, "--cohorts", cohorts, "--epsilon", 2, "--preset", "paper"]
     assert (
-        "patches of 64 voxels; those of patients have 96" in willis("query", "dice", tmp_path / "answer", *asked).sentence()
+        "patches of 64 voxels; those of patients have 96"
+        in willis("query", "dice", tmp_path / "answer", *asked).sentence()
     )
     assert not (cohorts / ".federation").exists()
 
