@@ -8,6 +8,7 @@ from pathlib import Path
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
+from server.query.answers import write_answer
 from server.report.build import write_report
 from server.run.coordinator import conduct, train
 from server.run.folder import RunFolder
@@ -42,3 +43,5 @@ def main(grid: Grid, context: Context) -> None:
             raise
         watch.tell(phase="report")
         write_report(folder.path)
+        if folder.plan().is_query:
+            write_answer(folder)

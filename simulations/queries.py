@@ -6,10 +6,12 @@ from pathlib import Path
 
 from client.cohort import find_cohort
 from client.site import Site
-from server.query.answers import ANSWER, write_answer
+from server.query.answers import write_answer
 from server.query.asking import Budget, ask_dice, ask_distance
 from server.query.comparing import compare, different, lines_of
 from server.query.data_set import DataSet, find_data_set
+from server.query.kept import ANSWER
+from server.run.asked import Asked
 from server.run.folder import RunFolder
 from shared.bars import bars
 from shared.errors import CohortError
@@ -31,8 +33,7 @@ def query_dice(out: Path, of: Path, cohorts: Path, budget: Budget, preset: str, 
     check_empty(out)
     with bars() as progress:
         asked, initial = ask_dice(of, preset, steps, budget, progress)
-    train_run(out, cohorts, asked, "embedded", initial)
-    return write_answer(RunFolder(out))
+    return _ask(out, cohorts, asked, initial)
 
 
 def query_distance(
@@ -58,9 +59,15 @@ def query_distance(
     seed = None if budget.seed is None else derive_seed(budget.seed, HELD_OUT)
     others = replace(asked, federation=None, seed=seed)
     check_run(cohorts, asked, initial)
-    train_run(out / HELD_OUT, held_out, others, "embedded", initial)
-    train_run(out / TRAINED, cohorts, asked, "embedded", initial)
+    _ask(out / HELD_OUT, held_out, others, initial)
+    _ask(out / TRAINED, cohorts, asked, initial)
     return lines_of(compare(out / ANSWER, data_set, out / TRAINED, out / HELD_OUT))
+
+
+def _ask(out: Path, cohorts: Path, asked: Asked, initial: bytes) -> list[str]:
+    """Take one query to its answer; return it as lines."""
+    train_run(out, cohorts, asked, "embedded", initial)
+    return [*write_answer(RunFolder(out)), f"report    {out / 'report' / 'index.html'}"]
 
 
 def _check_groups(data_set: DataSet, cohorts: Path, held_out: Path, roles: Sequence[Role]) -> None:

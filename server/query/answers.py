@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from server.query.kept import ANSWER, answer_in_words
 from server.run.coordinator import load_model
 from server.run.folder import RunFolder
 from shared.canonical import Json
@@ -16,8 +17,6 @@ from shared.privacy.accounting import cost
 from shared.recipes.query import Query, answer_of
 from shared.recipes.query_dice import DiceQuery
 from shared.recipes.query_distance import Question
-
-ANSWER = "answer.json"
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,10 @@ def write_answer(folder: RunFolder) -> list[str]:
         UsageError, CheckpointError: as `finished`.
     """
     query = finished(folder)
-    content, words = _dice(query) if isinstance(query.recipe, DiceQuery) else _bins(query)
-    content |= {
+    what, more = _dice(query) if isinstance(query.recipe, DiceQuery) else _bins(query)
+    content: dict[str, Json] = {
+        "what": what,
+        **more,
         "noise_standard_deviation": query.noise_std,
         "patients": query.patients,
         "sites": list(query.sites),
@@ -85,31 +86,23 @@ def write_answer(folder: RunFolder) -> list[str]:
         "run": query.seen.run.run,
     }
     write_durably(folder.path / ANSWER, json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
-    simulated = ["SIMULATION: the noise is seeded and protects nobody"] if query.seen.is_seeded else []
-    return [
-        *simulated,
-        f"answer    {words}",
-        f"of        {query.patients} declared patients at {len(query.sites)} sites; nobody else was read",
-        f"cost      {query.cost} for each of them, this query alone, if planned",
-        "          (what is guaranteed with everything before stands in the report)",
-        f"report    {folder.path / 'report' / 'index.html'}",
-    ]
+    return answer_in_words(folder)
 
 
-def _dice(query: Finished) -> tuple[dict[str, Json], str]:
+def _dice(query: Finished) -> tuple[str, dict[str, Json]]:
     (value,), noise = query.values, query.noise_std
     low, high = value - 2 * noise, value + 2 * noise
     what = "mean Dice over a patient's patches, of the network in initial.safetensors"
     words = f"Dice {value:.3f}, noise ± {noise:.3f} (one standard deviation; two: {low:.2f} to {high:.2f})"
-    return {"what": what, "value": value}, words
+    return what, {"value": value, "words": words}
 
 
-def _bins(query: Finished) -> tuple[dict[str, Json], str]:
+def _bins(query: Finished) -> tuple[str, dict[str, Json]]:
     edges = edges_of(query)
     what = "share of patients by the least distance of their records to the synthetic cases in initial.safetensors"
     words = ", ".join(f"{value:.1%} under {edge:.2g}" for value, edge in zip(query.values, edges, strict=False))
     noise = f"noise ± {query.noise_std:.1%} each (one standard deviation)"
-    return {"what": what, "value": list(query.values), "edges": list(edges)}, f"{words}, the rest farther; {noise}"
+    return what, {"value": list(query.values), "edges": list(edges), "words": f"{words}, others farther; {noise}"}
 
 
 def edges_of(query: Finished) -> tuple[float, ...]:

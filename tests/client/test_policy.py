@@ -58,6 +58,8 @@ DECISIONS = {  # policy, run, patients -> None, or words of the refusal
     "allowed": (HOSPITAL, SYSTEM, 3, None),
     "too few patients": (HOSPITAL, SYSTEM, 2, "has 2 patients and the site's minimum is 3"),
     "another recipe": (Policy(recipes=("vessels-2d",)), SYSTEM, 3, "lesions-3d is not among those allowed"),
+    "patients held out": (Policy(held_out=True), SYSTEM, 3, "train on patients who are held out"),
+    "patients held out, measured on": (Policy(max_epsilon=4.0, held_out=True), QUERY, 3, None),
     "a listed recipe": (Policy(recipes=("vessels-2d", "lesions-3d")), SYSTEM, 3, None),
     "seeded noise": (HOSPITAL, SEEDED, 3, "does not allow seeded noise"),
     "seeded noise, allowed": (Policy(allow_seeded_noise=True), SEEDED, 3, None),
