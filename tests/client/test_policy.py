@@ -160,7 +160,7 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
     path.write_text(
         "# Größe: klein\nmax_epsilon = 3\ndelta = 1e-6\nmin_noise_multiplier = 1\nmin_patients = 10\n"
         'renyi_order = 8\nrecipes = ["lesions-3d"]\npresets = ["small"]\ncode = ["00"]\nqueries = ["query-age"]\n'
-        "allow_seeded_noise = true\nallow_non_private = true\nallow_patch_unit = true\n",
+        "allow_seeded_noise = true\nallow_non_private = true\nallow_patch_unit = true\nheld_out = true\n",
         encoding="utf-8",
     )
     read = read_policy(path)
