@@ -44,10 +44,22 @@ def rename(patient: Path, name: str) -> None:
 @pytest.fixture
 def whole(trained: Path, tmp_path: Path) -> Path:
     """Return a copy of it, to spend in."""
-    root = shutil.copytree(trained, tmp_path / "whole")
-    place = root / "run" / "federation.json"
-    place.write_text(json.dumps({"federation": str(root / "cohorts" / ".federation")}))
+    return copied(trained, tmp_path / "whole")
+
+
+@pytest.fixture(scope="module")
+def answered(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of it where both groups have answered."""
+    root = copied(trained, tmp_path_factory.mktemp("answered") / "whole")
+    outcome = willis(*words(root))
+    assert outcome.status == 0, outcome
     return root
+
+
+def copied(root: Path, to: Path) -> Path:
+    shutil.copytree(root, to)
+    (to / "run" / "federation.json").write_text(json.dumps({"federation": str(to / "cohorts" / ".federation")}))
+    return to
 
 
 def words(root: Path, **other: object) -> list[object]:
@@ -62,20 +74,18 @@ def reserved(site: Path) -> list[Reserve]:
     return [s.event for s in store.events if isinstance(s.event, Reserve)]
 
 
-def test_both_groups_are_asked_and_pay_where_they_are(whole: Path) -> None:
-    outcome = willis(*words(whole))
-    assert outcome.status == 0, outcome
-    answer = DistanceAnswer.read(whole / "answer" / "answer.json")
+def test_both_groups_are_asked_and_pay_where_they_are(answered: Path) -> None:
+    answer = DistanceAnswer.read(answered / "answer" / "answer.json")
     assert answer.words.startswith("SIMULATION (seeded noise): cannot tell")
     assert "not even copies of all of them would have been found" in answer.words  # six patients and six
-    run = RunFolder(whole / "run").plan().run
+    run = RunFolder(answered / "run").plan().run
     assert answer.runs == (run,)
     for site in ("east", "west"):
-        training, query = reserved(whole / "cohorts" / site)
+        training, query = reserved(answered / "cohorts" / site)
         assert (training.run, query.recipe) == (run, "query-distance")
         assert query.cohort == training.cohort
         assert [past.run for past in query.past] == [run]
-        (alone,) = reserved(whole / "held-out" / site)
+        (alone,) = reserved(answered / "held-out" / site)
         assert not alone.past
     # Two sites of three patients: counts less a third, of clip norm √(2/3), over six patients.
     (mechanism,) = query.spending.mechanisms
@@ -112,25 +122,22 @@ def test_patients_nobody_trained_on_are_not_asked_as_trained_on(whole: Path) -> 
     assert not (whole / "answer").exists()
 
 
-def test_answers_of_groups_exchanged_are_not_compared(whole: Path) -> None:
-    assert willis(*words(whole)).status == 0
-    trained, held_out = whole / "answer" / "trained", whole / "answer" / "held-out"
-    compare = ["query", "compare", whole / "again.json", "--of", whole / "run"]
+def test_answers_of_groups_exchanged_are_not_compared(answered: Path) -> None:
+    trained, held_out = answered / "answer" / "trained", answered / "answer" / "held-out"
+    compare = ["query", "compare", answered / "again.json", "--of", answered / "run"]
     assert willis(*compare, "--trained", trained, "--held-out", held_out).status == 0
-    assert (whole / "again.json").read_bytes() == (whole / "answer" / "answer.json").read_bytes()
+    assert (answered / "again.json").read_bytes() == (answered / "answer" / "answer.json").read_bytes()
     exchanged = willis(*compare, "--trained", held_out, "--held-out", trained).sentence()
     assert "are not those that run" in exchanged
     twice = willis(*compare, "--trained", trained, "--held-out", trained).sentence()
     assert "(lesions-3d) on these patients; hold out others" in twice
 
 
-def test_answers_about_another_data_set_are_not_compared(whole: Path) -> None:
-    assert willis(*words(whole)).status == 0
-    assert (
-        willis("dataset", "publish", whole / "run", whole / "other", "--count", 4, "--publish-anyway").status == 0
-    )
-    compare = ["query", "compare", whole / "again.json", "--of", whole / "other", "--run", whole / "run"]
-    groups = ["--trained", whole / "answer" / "trained", "--held-out", whole / "answer" / "held-out"]
+def test_answers_about_another_data_set_are_not_compared(answered: Path) -> None:
+    publish = ["dataset", "publish", answered / "run", answered / "other", "--count", 4, "--publish-anyway"]
+    assert willis(*publish).status == 0
+    compare = ["query", "compare", answered / "again.json", "--of", answered / "other", "--run", answered / "run"]
+    groups = ["--trained", answered / "answer" / "trained", "--held-out", answered / "answer" / "held-out"]
     assert "asked about another data set" in willis(*compare, *groups).sentence()
 
 
