@@ -8,7 +8,6 @@ from pathlib import Path
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from server.query.answers import write_answer
 from server.report.build import write_report
 from server.run.coordinator import conduct, train
 from server.run.folder import RunFolder
@@ -44,4 +43,6 @@ def main(grid: Grid, context: Context) -> None:
         watch.tell(phase="report")
         write_report(folder.path)
         if folder.plan().is_query:
+            from server.query.answers import write_answer  # MONAI: seconds, for queries alone
+
             write_answer(folder)

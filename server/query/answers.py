@@ -100,9 +100,14 @@ def _dice(query: Finished) -> tuple[str, dict[str, Json]]:
 def _bins(query: Finished) -> tuple[str, dict[str, Json]]:
     edges = edges_of(query)
     what = "share of patients by the least distance of their records to the synthetic cases in initial.safetensors"
-    words = ", ".join(f"{value:.1%} under {edge:.2g}" for value, edge in zip(query.values, edges, strict=False))
-    noise = f"noise ± {query.noise_std:.1%} each (one standard deviation)"
-    return what, {"value": list(query.values), "edges": list(edges), "words": f"{words}, others farther; {noise}"}
+    *near, rest = query.values
+    words = ", then ".join(f"{value:.0%} up to {edge:.2g}" for value, edge in zip(near, edges, strict=True))
+    noise = f"noise ± {query.noise_std:.0%} each (one standard deviation)"
+    return what, {
+        "value": list(query.values),
+        "edges": list(edges),
+        "words": f"{words}, {rest:.0%} farther; {noise}",
+    }
 
 
 def edges_of(query: Finished) -> tuple[float, ...]:

@@ -46,7 +46,7 @@ def ask_dice(of: Path, preset: str, steps: int, budget: Budget, progress: Progre
     what = "training on public data"
     network = train(pairs, steps, budget.seed or 0, lambda: progress(what, next(ticks), steps))
     initial = {f"network.{name}": value for name, value in network.state_dict().items()}
-    return _asked(DiceQuery.name, None, preset, {}, budget), save(initial)
+    return as_run(DiceQuery.name, None, preset, {}, budget), save(initial)
 
 
 def ask_distance(data_set: DataSet, budget: Budget, progress: Progress) -> tuple[Asked, bytes]:
@@ -64,7 +64,7 @@ def ask_distance(data_set: DataSet, budget: Budget, progress: Progress) -> tuple
     assert isinstance(recipe, DistanceQuery)
     question = recipe.question(data_set.published, derive_seed(trained.public_seed, "distance"), progress)
     settings = {"cases": len(question["question.cases"])}
-    asked = _asked(recipe.name, variant, trained.preset, settings, budget)
+    asked = as_run(recipe.name, variant, trained.preset, settings, budget)
     return replace(asked, public_seed=trained.public_seed), save(question)
 
 
@@ -78,9 +78,10 @@ def _compared(folders: Sequence[RunFolder]) -> tuple[RunFolder, str]:
     raise UsageError(f"{recipes}: only data sets of {' and '.join(known)} can be compared with patients")
 
 
-def _asked(
+def as_run(
     recipe: str, variant: str | None, preset: str, settings: Mapping[str, Setting], budget: Budget
 ) -> Asked:
+    """Return what is asked of a query's run."""
     return Asked(
         recipe=recipe,
         variant=variant,

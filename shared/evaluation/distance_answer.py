@@ -56,7 +56,7 @@ class DistanceAnswer(BaseModel):
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValueError) as err:
             raise UsageError(
-                f"{path}: no answer of `willis query distance`, or damaged; ask or compare again"
+                f"{path}: no answer of `willis query distance`; compare the two queries again"
             ) from err
 
     @property

@@ -47,7 +47,7 @@ PHANTOMS = 100  # public patients that the edges of the bins come from
 class DistanceSchedule(ReleaseSchedule):
     """What is public of the question beside the schedule of its one release."""
 
-    cases: int = Field(default=100, ge=1, le=20_000)  # synthetic cases compared with
+    cases: int = Field(default=100, ge=1, le=10_000)  # synthetic cases compared with
 
 
 class Question(nn.Module):

@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.copies import Pool, ask, lesion_pool
 from server.run.folder import RunFolder
+from shared.errors import UsageError
 from shared.evaluation.distance_answer import DistanceAnswer
 from shared.ledger.events import Reserve
 from shared.ledger.store import LedgerStore
@@ -147,6 +148,12 @@ def test_a_data_set_far_from_its_run_needs_the_run_named(whole: Path) -> None:
     (apart / "README.md").write_text("other words")
     sentence = willis(*words(whole, of=apart, run=whole / "run")).sentence()
     assert "not as it was sealed (README.md was changed)" in sentence
+
+
+def test_a_damaged_answer_is_not_taken_for_one(tmp_path: Path) -> None:
+    (tmp_path / "answer.json").write_text('{"manifest": ""}')
+    with pytest.raises(UsageError, match="compare the two queries again"):
+        DistanceAnswer.read(tmp_path / "answer.json")
 
 
 @pytest.fixture(scope="module")
