@@ -58,7 +58,7 @@ def public_edges(phantoms: Sequence[float]) -> Tensor:
     """Return the edges of the bins (2,) from public phantoms' distances to the synthetic cases.
 
     No patient was needed for the nearest phantom to come so near: that is the second edge. Half as far is the
-    first; copies lie nearer yet (tests/simulations/test_copies.py).
+    first; copies lie nearer yet (measured: docs/copies.md).
 
     Raises:
         UsageError: a phantom is among the cases, so no distance would be small.
