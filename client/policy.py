@@ -63,6 +63,11 @@ class Policy(BaseModel):
     queries: tuple[str, ...] = Field(
         default=(), description='What may be measured on these patients, such as "query-dice"; empty: anything.'
     )
+    held_out: bool = Field(
+        strict=True,
+        default=False,
+        description="true: nobody trains on these patients, they are only measured on; see the queries above.",
+    )
     code: tuple[str, ...] = Field(
         default=(),
         description="Digests of code that was reviewed; empty: any, if the centre runs what is installed here.",
@@ -155,6 +160,8 @@ def _scope_objection(policy: Policy, recipe: str, preset: str) -> str:
     is_query = recipe.startswith(QUERY_PREFIX)
     allowed = policy.queries if is_query else policy.recipes
     kind = "query" if is_query else "recipe"
+    if policy.held_out and not is_query:
+        return f"the recipe {recipe} would train on patients who are held out (held_out = true)"
     if allowed and recipe not in allowed:
         return f"the {kind} {recipe} is not among those allowed: {', '.join(allowed)}"
     if policy.presets and preset not in policy.presets:

@@ -42,3 +42,7 @@ def main(grid: Grid, context: Context) -> None:
             raise
         watch.tell(phase="report")
         write_report(folder.path)
+        if folder.plan().is_query:
+            from server.query.answers import write_answer  # MONAI: seconds, for queries alone
+
+            write_answer(folder)

@@ -16,6 +16,7 @@ _COMMANDS = {
     "up": "deploy.coordinator.up:up",
     "estimate": "deploy.coordinator.running:estimate",
     "run": "deploy.coordinator.run:run",
+    "query": "deploy.coordinator.query:query",
     "resume": "deploy.coordinator.run:resume",
     "status": "deploy.coordinator.watching:status",
     "watch": "deploy.coordinator.watching:watch",

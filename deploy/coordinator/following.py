@@ -6,9 +6,11 @@ from deploy import flower
 from deploy.coordinator.home import CoordinatorHome
 from deploy.coordinator.runs import Standing, standing
 from deploy.coordinator.screen import what_next
+from server.query.kept import answer_in_words
 from server.run.status import Status
 from shared.bars import bars
 from shared.errors import UsageError
+from shared.ledger.events import QUERY_PREFIX
 
 _POLL_SECONDS = 1.0
 _SILENCE_SECONDS = 90.0  # without a word of a run that was handed to Flower
@@ -37,7 +39,9 @@ def follow(home: CoordinatorHome, name: str) -> Standing:
 def last_words(run: Standing) -> list[str]:
     """Return how a run ended and what to do, as lines."""
     status, path = run.status, run.folder.path
-    if status.state == "finished":
+    if status.state == "finished" and run.job.recipe.startswith(QUERY_PREFIX):
+        ended, draw = [*answer_in_words(run.folder), f"report    {path / 'report' / 'index.html'}"], []
+    elif status.state == "finished":
         ended = [f"finished  {status.rounds} rounds", f"report    {path / 'report' / 'index.html'}"]
         draw = [f"          willis dataset publish {path} DATASET --count {run.job.cases}"]
     else:

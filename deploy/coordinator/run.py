@@ -14,6 +14,7 @@ _DETACH = click.option("--detach", is_flag=True, help="Return once it has begun;
 @click.argument("name")
 @run_options
 @click.option("--sites", type=click.IntRange(min=1), help="Hospitals wanted; all that are approved if not given.")
+@click.option("--among", multiple=True, metavar="SITE", help="Hospitals that may take part; all if not given.")
 @click.option(
     "--quorum",
     type=click.IntRange(min=1),
@@ -39,6 +40,7 @@ def run(
     count: int,
     unsafe_non_private: bool,
     sites: int | None,
+    among: tuple[str, ...],
     quorum: int | None,
     seed: int | None,
     detach: bool,
@@ -73,10 +75,10 @@ def run(
         None,
         None,
     )
-    for line in begin(home, name, asked, sites, quorum):
+    for line in begin(home, name, asked, sites, quorum, among=among):
         click.echo(line)
     submit(home, name)
-    _follow(home, name, detach=detach)
+    follow_run(home, name, detach=detach)
 
 
 @click.command()
@@ -95,10 +97,11 @@ def resume(home: CoordinatorHome, name: str, detach: bool) -> None:
     from deploy.coordinator.starting import submit
 
     submit(home, name)
-    _follow(home, name, detach=detach)
+    follow_run(home, name, detach=detach)
 
 
-def _follow(home: CoordinatorHome, name: str, *, detach: bool) -> None:
+def follow_run(home: CoordinatorHome, name: str, *, detach: bool) -> None:
+    """Follow a run that was handed to Flower, and exit as it ended; with `detach`, only say where it is."""
     from deploy.coordinator.following import follow, last_words
 
     if detach:

@@ -1,6 +1,7 @@
 """What becomes of a request for a run before Flower has it: checks, the run's folder, the app bundle."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from deploy import flower
@@ -14,6 +15,7 @@ from server.run.patience import Patience
 from server.run.patience import quorum as usual_quorum
 from server.run.planning import plan
 from server.run.status import Status
+from shared.canonical import digest
 from shared.errors import UsageError
 from shared.files import write_durably
 
@@ -22,15 +24,27 @@ _PAUSE_SECONDS = 5.0  # before a hospital whose answer was lost is asked again
 _ALIVE = ("pending", "starting", "running")
 
 
-def begin(home: CoordinatorHome, name: str, asked: Asked, sites: int | None, quorum: int | None) -> list[str]:
+def begin(
+    home: CoordinatorHome,
+    name: str,
+    asked: Asked,
+    sites: int | None,
+    quorum: int | None,
+    *,
+    initial: bytes = b"",
+    among: Sequence[str] = (),
+) -> list[str]:
     """Prepare the folder of a new run; return what a person should know of it, as lines.
+
+    `initial` are weights it begins with (safetensors): a query's. `among` are the hospitals that may take part,
+    all that are approved if none is named.
 
     Raises:
         UsageError: the name or what is asked for is no good, or too few hospitals are approved.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name}: name a run by letters, digits, dots and hyphens, such as first or tof-2026")
-    approved = {site.name: site.signing_key for site in all_sites(home) if not site.revoked}
+    approved = _approved(home, among)
     wanted = sites or len(approved)
     if not approved or wanted > len(approved):
         raise UsageError(f"{wanted or 'no'} hospitals wanted and {len(approved)} approved; approve their requests")
@@ -39,15 +53,25 @@ def begin(home: CoordinatorHome, name: str, asked: Asked, sites: int | None, quo
         raise UsageError(f"--quorum {fewest} of {wanted} hospitals; ask for at most as many")
     recipe = asked.load()
     federation, delta, _ = asked.federation_of(home.federation.path)
-    job = asked.job(recipe, sites=wanted, delta=delta, initial="")
+    job = asked.job(recipe, sites=wanted, delta=delta, initial=digest(initial) if initial else "")
     agreed = plan(job, recipe, [])  # a target out of reach is refused before anything is written
     folder = home.run(name)
     folder.begin(job, federation.path)
+    if initial:
+        write_durably(folder.initial_file, initial)
     folder.keep_terms(patience_of(home, fewest), approved)
     return [
         f"run       {name}: {agreed.system}; {job.rounds} rounds of {agreed.steps_per_round} steps",
         f"sites     {wanted} of {len(approved)} approved; goes on with {fewest}",
     ]
+
+
+def _approved(home: CoordinatorHome, among: Sequence[str]) -> dict[str, str]:
+    """Return the signing keys of the approved hospitals, of all or of those named."""
+    approved = {site.name: site.signing_key for site in all_sites(home) if not site.revoked}
+    if unknown := sorted(set(among) - approved.keys()):
+        raise UsageError(f"{', '.join(unknown)}: not approved here; see `willis coordinator sites`")
+    return {name: key for name, key in approved.items() if not among or name in among}
 
 
 def patience_of(home: CoordinatorHome, quorum: int) -> Patience:

@@ -35,6 +35,7 @@ class Asked:
     unsafe_non_private: bool
     overlap: int | None  # None: the federation's
     federation: Path | None  # None: where the command keeps it
+    public_seed: int | None = None  # another run's, to have its records; None: a new one
 
     def load(self) -> Recipe:
         """Return the recipe asked for.
@@ -77,7 +78,7 @@ class Asked:
             UsageError: a query has no network, or as `check_noise`.
         """
         if recipe.name.startswith(QUERY_PREFIX) and not initial:
-            raise UsageError(f"{recipe.name} measures a given network; use `willis query`")
+            raise UsageError(f"{recipe.name} measures with given weights; use `willis query`")
         self.check_noise()
         seeded = self.seed is not None
         pretrain = {"phantoms": True, "none": False, None: recipe.pretrains}[self.pretrain]
@@ -91,10 +92,15 @@ class Asked:
             rounds=self.rounds or recipe.schedule.rounds,
             sites=sites,
             noise_source=NoiseSource.SEEDED if seeded else NoiseSource.SYSTEM,
-            # Derived, so that what the ledger publishes is not the seed of the noise.
-            public_seed=derive_seed(self.seed, "public") if self.seed is not None else secrets.randbits(63),
+            public_seed=self._public_seed(),
             pretrain=pretrain,
             initial=initial,
             cases=self.count,
             nonce="" if seeded else secrets.token_hex(16),
         )
+
+    def _public_seed(self) -> int:
+        if self.public_seed is not None:
+            return self.public_seed
+        # Derived, so that what the ledger publishes is not the seed of the noise.
+        return derive_seed(self.seed, "public") if self.seed is not None else secrets.randbits(63)

@@ -197,7 +197,7 @@ def _keys(ledger: LedgerStore) -> dict[str, str]:
 def _stranger(event: Enrol, keys: Mapping[str, str], approved: Mapping[str, str] | None) -> str:
     """Return why a site may not take part, or ""."""
     if approved is not None and approved.get(event.site) != event.public_key:
-        return "it is not approved, or has another key"
+        return "it is not approved for this run, or has another key"
     if keys.get(event.site, event.public_key) != event.public_key:
         return "it was enrolled before with another key; restore that key"
     return ""

@@ -35,6 +35,20 @@ class Published:
         """
         return np.concatenate(self.cases())
 
+    def patches(self, edge: int) -> Patches:
+        """Return `pairs`, where they are of `edge` pixels a side.
+
+        Raises:
+            UsageError: there are none, they are of another size, or as `cases`.
+            CohortError: a file cannot be read.
+        """
+        cases = self.cases()
+        if not cases:
+            raise UsageError(f"{self.folder}: no vessels here; give a data set of images with vessel labels")
+        if (size := cases[0].shape[-1]) != edge:
+            raise UsageError(f"{self.folder}: patches of {size} voxels; those of patients have {edge}")
+        return np.concatenate(cases)
+
     def cases(self) -> list[Patches]:
         """Return the axial slices (k, 2, size, size) of each case: image as stored, label -1 or +1.
 

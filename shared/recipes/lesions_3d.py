@@ -36,6 +36,17 @@ class LesionRecords:
         """Keep `grids` (sessions, 1, 32, 32, 32)."""
         self._grids = grids
 
+    @classmethod
+    def of(cls, scans: Sequence[Scan]) -> "LesionRecords":
+        """Return the records of a patient's sessions; those with an empty mask are left out."""
+        masks = [(scan.volumes[Role.LESION], scan.spacing) for scan in scans]
+        grids = [to_grid(mask, spacing) for mask, spacing in masks if mask.any()] or [_EMPTY]
+        return cls(torch.from_numpy(np.stack(grids))[:, None])
+
+    def all(self) -> Tensor:
+        """Return every mask (sessions, 1, 32, 32, 32)."""
+        return self._grids
+
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Return (count, 1, 32, 32, 32): masks of this patient, flipped at random along each axis."""
         chosen = self._grids[torch.randint(len(self._grids), (count,), generator=generator)]
@@ -81,10 +92,8 @@ class Lesions3D(WassersteinRecipe):
         return Schedule(rounds=60, steps=5, sampling_rate=0.25, clip_norm=40.0, records=1)
 
     def records(self, scans: Sequence[Scan], seed: int) -> LesionRecords:
-        """See `Recipe.records`; sessions with an empty mask are left out."""
-        masks = [(scan.volumes[Role.LESION], scan.spacing) for scan in scans]
-        grids = [to_grid(mask, spacing) for mask, spacing in masks if mask.any()] or [_EMPTY]
-        return LesionRecords(torch.from_numpy(np.stack(grids))[:, None])
+        """See `Recipe.records`."""
+        return LesionRecords.of(scans)
 
     def build(self, seed: int) -> nn.ModuleDict:
         """See `Recipe.build`."""

@@ -58,6 +58,8 @@ DECISIONS = {  # policy, run, patients -> None, or words of the refusal
     "allowed": (HOSPITAL, SYSTEM, 3, None),
     "too few patients": (HOSPITAL, SYSTEM, 2, "has 2 patients and the site's minimum is 3"),
     "another recipe": (Policy(recipes=("vessels-2d",)), SYSTEM, 3, "lesions-3d is not among those allowed"),
+    "patients held out": (Policy(held_out=True), SYSTEM, 3, "train on patients who are held out"),
+    "patients held out, measured on": (Policy(max_epsilon=4.0, held_out=True), QUERY, 3, None),
     "a listed recipe": (Policy(recipes=("vessels-2d", "lesions-3d")), SYSTEM, 3, None),
     "seeded noise": (HOSPITAL, SEEDED, 3, "does not allow seeded noise"),
     "seeded noise, allowed": (Policy(allow_seeded_noise=True), SEEDED, 3, None),
@@ -158,7 +160,7 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
     path.write_text(
         "# Größe: klein\nmax_epsilon = 3\ndelta = 1e-6\nmin_noise_multiplier = 1\nmin_patients = 10\n"
         'renyi_order = 8\nrecipes = ["lesions-3d"]\npresets = ["small"]\ncode = ["00"]\nqueries = ["query-age"]\n'
-        "allow_seeded_noise = true\nallow_non_private = true\nallow_patch_unit = true\n",
+        "allow_seeded_noise = true\nallow_non_private = true\nallow_patch_unit = true\nheld_out = true\n",
         encoding="utf-8",
     )
     read = read_policy(path)

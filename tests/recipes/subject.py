@@ -26,6 +26,7 @@ from shared.privacy.mechanism import GaussianSum
 from shared.privacy.randomness import Randomness, SystemRandomness
 from shared.recipes.base import NONE, Arrays, GradientPhase, Recipe, Records, ReleasePhase, state_of
 from shared.recipes.catalogue import catalogue, load
+from shared.recipes.query_distance import DistanceQuery, Question
 from shared.recipes.settings import Setting, parse
 from tests.client.conversation import run_of
 from tests.cohorts import site_for
@@ -181,7 +182,18 @@ def subject_of(
     phase = recipe.phase
     used = {*phase.reads, *(phase.moves if isinstance(phase, GradientPhase) else ())}
     model = nn.ModuleDict({key: network for key, network in recipe.build(5).items() if key in used})
+    if isinstance(recipe, DistanceQuery):
+        ask_of_copies(recipe, model, patients)
     return Subject(recipe, model, patients, site, monkeypatch, chosen)
+
+
+def ask_of_copies(recipe: DistanceQuery, model: nn.ModuleDict, patients: Mapping[str, Records]) -> None:
+    """Let the cases asked about be copies of these patients' records: with random ones all patients are far."""
+    question = model["question"]
+    assert isinstance(question, Question)
+    copies = torch.cat([recipe.vectors(records)[:5] for records in patients.values()])
+    question.cases.data[: len(copies)] = copies
+    question.edges.data[:] = torch.tensor([0.005, 0.01])  # the tiny images of tests are all alike
 
 
 @contextmanager

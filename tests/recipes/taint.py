@@ -14,6 +14,7 @@ import torch
 import client.training
 from shared.ledger.events import Run, Settle
 from shared.messages import UpdateReply
+from shared.recipes.base import sent_to_sites
 from tests.client.conversation import Conversation, body_of, event_of, model_of, run_of
 from tests.cohorts import site_for
 from tests.recipes.guarantees import silence_the_door
@@ -31,7 +32,7 @@ def a_run(subject: Subject) -> Run:
 def everything_sent(folder: Path, subject: Subject, noise_seed: int = 1) -> list[bytes]:
     """Take a site through a whole run, mistakes included; return all it sends."""
     recipe, run = subject.recipe, a_run(subject)
-    model = model_of(recipe)
+    model = sent_to_sites(recipe, subject.model)
     site = Conversation(folder, noise_seed=noise_seed)
     site.train(run, 1, model)  # refused: nothing is reserved yet
     site.enrol(recipe)

@@ -231,8 +231,8 @@ def test_a_target_that_makes_no_sense_is_refused(name: str, tmp_path: Path) -> N
         (
             "vessels-4d",
             (),
-            "recipe 'vessels-4d' is unknown; choose one of: lesions-3d, perfusion-2d, query-dice, translate-2d, "
-            "vessels-2d, vessels-3d",
+            "recipe 'vessels-4d' is unknown; choose one of: lesions-3d, perfusion-2d, query-dice, query-distance, "
+            "translate-2d, vessels-2d, vessels-3d",
         ),
         ("lesions-3d", ("--variant", "vae"), "lesions-3d has no variant 'vae'; choose one of: wgan-gp"),
         ("lesions-3d", ("--preset", "huge"), "lesions-3d has no preset 'huge'; choose one of: small, paper"),

@@ -35,7 +35,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_answer_is_noised_reserved_and_charged(published: Path, tmp_path: Path) -> None:
     cohorts = vessel_cohorts(tmp_path / "cohorts")
     asked = ["--of", published, "--cohorts", cohorts, "--epsilon", 2, "--steps", 1, "--seed", 4]
-    outcome = willis("query", tmp_path / "answer", *asked)
+    outcome = willis("query", "dice", tmp_path / "answer", *asked)
     assert outcome.status == 0, outcome
     assert re.search(r"Dice -?\d\.\d{3}, noise ± 0\.\d{3}", outcome.said[1]), outcome.said
     answer = json.loads((tmp_path / "answer" / "answer.json").read_text())
@@ -59,7 +59,7 @@ def test_a_site_answers_only_the_queries_it_allows(published: Path, tmp_path: Pa
     with (cohorts / "west" / "policy.toml").open("a") as file:
         file.write('queries = ["query-volume"]\n')
     asked = ["--of", published, "--cohorts", cohorts, "--epsilon", 2, "--steps", 1, "--seed", 4]
-    sentence = willis("query", tmp_path / "answer", *asked).sentence()
+    sentence = willis("query", "dice", tmp_path / "answer", *asked).sentence()
     assert "west says the site's policy does not allow this" in sentence
     assert "query-dice is not among those allowed: query-volume" in (cohorts / "west/.willis/site.log").read_text()
     assert not (tmp_path / "answer" / "answer.json").exists()
@@ -75,7 +75,8 @@ def test_patches_of_another_size_are_refused_before_anything_is_reserved(publish
     cohorts = vessel_cohorts(tmp_path / "cohorts")
     asked = ["--of", published, "--cohorts", cohorts, "--epsilon", 2, "--preset", "paper"]
     assert (
-        "patches of 64 voxels; preset paper scores 96" in willis("query", tmp_path / "answer", *asked).sentence()
+        "patches of 64 voxels; those of patients have 96"
+        in willis("query", "dice", tmp_path / "answer", *asked).sentence()
     )
     assert not (cohorts / ".federation").exists()
 

@@ -152,7 +152,7 @@ class TestWhoTakesPart:
         grid = mine.grid()
         conduct(grid, mine.folder, lambda *_: None, PATIENT, approved)
         assert [event.site for event in mine.events if isinstance(event, Enrol)] == ["north", "west"]
-        assert status_of(mine).sites["east"] == "it is not approved, or has another key"
+        assert status_of(mine).sites["east"] == "it is not approved for this run, or has another key"
 
     def test_who_calls_himself_like_an_approved_site_keeps_it_from_nothing(
         self, mine: Federation, tmp_path: Path
@@ -179,7 +179,7 @@ class TestWhoTakesPart:
         assert (refused.site, refused.by, refused.reason) == (
             "east",
             "coordinator",
-            "it is not approved, or has another key",
+            "it is not approved for this run, or has another key",
         )
         assert [r.sites for r in mine.seen.rounds][1:] == [SITES[1:]] * 2
         assert mine.seen.spent("east") == mine.seen.run.spending  # it cannot settle: counted in full
