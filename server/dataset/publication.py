@@ -13,12 +13,12 @@ from server.dataset.candidate import Candidate, GateShut, drawing_place, place, 
 from server.dataset.cases import check_cases, write_cases
 from server.dataset.contents import Contents
 from server.dataset.files import write_files
-from server.dataset.gate.distance import Demands, check_distance
+from server.dataset.gate.distance import Demands
 from server.dataset.gate.reading import check_files
 from server.dataset.gate.rules import check_run
 from server.dataset.mark import mark_of
 from server.dataset.origin import USUAL, Origin
-from server.dataset.release import Outcome, publish_records, record_gate, refuse_existing, settle
+from server.dataset.release import Outcome, distance_so_far, publish_records, record_gate, refuse_existing, settle
 from server.dataset.seal import seal, seal_faults, sealed_by
 from server.dataset.unsafe_card import unsafe_card
 from server.run.folder import RunFolder
@@ -47,7 +47,7 @@ def publish(
         LedgerError: the ledger could not be read or written.
     """
     refuse_existing(out)
-    run, coordinator, demands = folder.plan().run, folder.home.identity, Demands.at(folder.home.path)
+    run, coordinator = folder.plan().run, folder.home.identity
     seen = view(store.events, run)
     of_run = check_run(seen, views(store.events), origin.earlier)
     if reasons := [check.words for check in of_run if not check.passed]:
@@ -61,9 +61,11 @@ def publish(
         write_files(partial, Contents(before, run, cases, checkpoint), coordinator, origin)
         write_statement(partial, run, len(cases), origin.earlier)
         sums = seal(partial, coordinator)
-        checks = (*of_run, *check_files(partial, cases), check_distance(None, demands))
+        manifest = digest(sums)
+        of_cases = check_files(partial, cases)
         _check_seal(partial, coordinator)
-        gate = Gate(run=run, manifest=digest(sums), checks=checks)
+        distance = distance_so_far(seen, manifest, Demands.at(folder.home.path))
+        gate = Gate(run=run, manifest=manifest, checks=(*of_run, *of_cases, distance))
         record_gate(store, coordinator, gate)
         try:
             candidate = place(folder, partial, gate)

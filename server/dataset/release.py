@@ -46,6 +46,14 @@ def record_gate(store: LedgerStore, coordinator: Identity, gate: Gate) -> None:
         Recorder(store, coordinator)(gate, lambda _: False)
 
 
+def distance_so_far(seen: RunView, manifest: str, demands: Demands) -> Check:
+    """Return what the ledger has been told of the distance of these cases, or that nobody asked."""
+    unasked = [check_distance(None, Demands(distance=demanded)) for demanded in (False, True)]
+    checks = [check for gate in seen.gates if gate.manifest == manifest for check in gate.checks]
+    answers = [check for check in checks if check.name == DISTANCE and check not in unasked]
+    return answers[-1] if answers else check_distance(None, demands)
+
+
 def settle(folder: RunFolder, candidate: Candidate, out: Path, *, store: LedgerStore) -> Outcome:
     """Release a candidate if nothing more is needed; else say what is, and leave it where it is.
 

@@ -246,6 +246,8 @@ def test_a_distance_that_is_demanded_is_waited_for_and_then_decides(tmp_path: Pa
     with pytest.raises(PublicationRefused, match="its gate was shut by: distance"):
         here.release(made, distance=DistanceAnswer(False, "closer than held-out patients"))
     assert here.release(made, distance=DistanceAnswer(True, "no closer than held-out patients")).path == here.out
+    shutil.rmtree(here.out)
+    assert here.publish().path == here.out  # the answer holds: nothing is asked, or recorded, again
     assert [len(gate.failed) for gate in view(here.store.events, RUN_ID).gates] == [1, 1, 0]
     assert here.judged() == [True, True]
 

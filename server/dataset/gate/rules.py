@@ -12,22 +12,12 @@ from shared.ledger.view import RunView
 RUN, ACCOUNTANTS = "the run may be published", "accountants agree"
 
 
-def reasons_not_to_publish(seen: RunView) -> list[str]:
-    """Return why a run may not be published: the rules, a ledger that contradicts itself, accountants that do."""
-    if found := reasons_against(seen):
-        return found
-    disagree = disagreements_or_none()
-    if disagree is None:
-        return ["Opacus, whose accountants check the cost, is not installed; install it and publish again"]
-    return [why for site in seen.reserves for why in disagree(composed(seen, site), seen.run.delta)]
-
-
 def check_run(seen: RunView, runs: Mapping[str, RunView], earlier: Sequence[str]) -> tuple[Check, ...]:
     """Return the checks of a run that released something, and of `earlier` runs (of `runs`) that drew too."""
     against = reasons_against(seen) or uncovered(earlier, seen, runs)
     if against:
         return (Check(name=RUN, passed=False, words="; ".join(against)),)
-    contradictions = reasons_not_to_publish(seen)
+    contradictions = _contradictions(seen)
     sites = len(seen.reserves)
     fine = (
         f"settled by {sites} sites, unit patient, noised, within every cap; the ledger contradicts itself nowhere"
@@ -37,3 +27,11 @@ def check_run(seen: RunView, runs: Mapping[str, RunView], earlier: Sequence[str]
         Check(name=RUN, passed=True, words=fine),
         Check(name=ACCOUNTANTS, passed=not contradictions, words="; ".join(contradictions) or agree),
     )
+
+
+def _contradictions(seen: RunView) -> list[str]:
+    """Return where accountants contradict each other on what this run and earlier ones cost."""
+    disagree = disagreements_or_none()
+    if disagree is None:
+        return ["Opacus, whose accountants check the cost, is not installed; install it and publish again"]
+    return [why for site in seen.reserves for why in disagree(composed(seen, site), seen.run.delta)]
