@@ -91,7 +91,12 @@ def approve(
 @click.option(
     "--approval", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A steward's approval.json."
 )
-def release(run: Path, candidate: Path, out: Path, approval: Path | None) -> None:
+@click.option(
+    "--distance",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The hospitals' answer.json about it, of `willis query distance`.",
+)
+def release(run: Path, candidate: Path, out: Path, approval: Path | None, distance: Path | None) -> None:
     """Record a steward's decision and release CANDIDATE of RUN as OUT, if gate and stewards let it leave.
 
     A refusal is recorded too, and then nothing is released. Nothing is drawn or computed anew, and it can be
@@ -106,11 +111,14 @@ def release(run: Path, candidate: Path, out: Path, approval: Path | None) -> Non
     from server.dataset.candidate import Candidate
     from server.dataset.release import release as release_candidate
     from server.dataset.stewards import run_of
+    from shared.evaluation.distance_answer import DistanceAnswer
 
     folder = run_of(run)
     decision = approval.read_bytes() if approval else None
+    answer = DistanceAnswer.read(distance) if distance else None
+    made = Candidate.at(candidate)
     with closing(folder.home.open_ledger()) as store:
-        done = release_candidate(folder, Candidate.at(candidate), out, store=store, approval=decision)
+        done = release_candidate(folder, made, out, store=store, approval=decision, distance=answer)
     click.echo(f"released  {done.path} ({done.manifest[:12]})")
     click.echo(f"next      willis audit verify {folder.path} --dataset {done.path}")
 

@@ -9,20 +9,21 @@ from pathlib import Path
 
 from server.dataset.approval import accept_approval
 from server.dataset.candidate import Candidate, tidy
-from server.dataset.gate.distance import DISTANCE, Demands, DistanceAnswer, check_distance
+from server.dataset.gate.distance import DISTANCE, Demands, check_distance
 from server.dataset.proof import write_proof
 from server.ledger.export import export_ledger
 from server.ledger.recorder import Recorder
 from server.report.build import write_report
 from server.run.folder import RunFolder
 from shared.errors import PublicationRefused
+from shared.evaluation.distance_answer import DistanceAnswer
 from shared.files import move_durably
 from shared.identity import Identity
 from shared.ledger.events import Check, Event, Gate, Release
 from shared.ledger.release_rules import decisions_on, not_released
 from shared.ledger.store import LedgerStore
 from shared.ledger.verify import reasons_against
-from shared.ledger.view import RunView, view
+from shared.ledger.view import RunView, view, views
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def release(
     if approval is not None:
         _take(store, approval, candidate)
     if distance is not None:
-        _answer(store, coordinator, candidate, distance)
+        _answer(store, coordinator, candidate, distance, Demands.at(folder.home.path))
     seen = view(store.events, run)
     if why := reasons_against(seen) or not_released(seen, candidate.manifest):
         raise PublicationRefused(f"{candidate.path} may not be released: {'; '.join(why)}")
@@ -136,11 +137,23 @@ def _take(store: LedgerStore, approval: bytes, candidate: Candidate) -> None:
         )
 
 
-def _answer(store: LedgerStore, coordinator: Identity, candidate: Candidate, distance: DistanceAnswer) -> None:
+def _answer(
+    store: LedgerStore, coordinator: Identity, candidate: Candidate, distance: DistanceAnswer, demands: Demands
+) -> None:
     """Record what the gate found before, with the answer in place of what it said of the distance."""
+    if distance.manifest != candidate.manifest:
+        asked = distance.manifest[:12] or "a data set without seal"
+        raise PublicationRefused(
+            f"the hospitals were asked about {asked}, and this candidate is {candidate.manifest[:12]}; ask again"
+        )
+    query = views(store.events).get(distance.trained.run)
+    if query is None or not query.run.is_query:
+        raise PublicationRefused(
+            f"query {distance.trained.run[:12]} is not in this federation's ledger; ask its own hospitals"
+        )
     gate = _last_gate(view(store.events, candidate.run), candidate.manifest)
     checks = [check for check in gate.checks if check.name != DISTANCE]
-    made = gate.model_copy(update={"checks": (*checks, check_distance(distance, Demands()))})
+    made = gate.model_copy(update={"checks": (*checks, check_distance(distance, demands))})
     record_gate(store, coordinator, made)
 
 

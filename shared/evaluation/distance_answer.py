@@ -8,8 +8,6 @@ from pydantic import BaseModel, ConfigDict
 from shared.errors import UsageError
 from shared.evaluation.copying import CONFIDENCE, POWER, Finding, Histogram
 
-CHECK = "copies of patients"  # name of the check in which a release gate records it
-
 
 class Group(BaseModel):
     """One query: who was asked, what came back, and what it cost each of them."""

@@ -14,7 +14,7 @@ from torch import nn
 from server.dataset import network, publication, release
 from server.dataset.approval import accept_approval, approval_bytes
 from server.dataset.candidate import FOLDER, WHY, Candidate, GateShut
-from server.dataset.gate.distance import DEMANDS_FILE, DISTANCE, DistanceAnswer
+from server.dataset.gate.distance import DEMANDS_FILE, DISTANCE
 from server.dataset.network import publish_network
 from server.dataset.publication import publish
 from server.dataset.release import Outcome
@@ -25,6 +25,7 @@ from server.report.build import write_report
 from server.run.folder import RunFolder
 from shared.canonical import digest
 from shared.errors import LedgerError, PublicationRefused, UsageError
+from shared.evaluation.distance_answer import DistanceAnswer
 from shared.fingerprint import key_fingerprint
 from shared.identity import Identity
 from shared.imaging.scan import Role, Scan
@@ -36,7 +37,8 @@ from shared.ledger.view import view, views
 from shared.privacy.events import NoiseSource
 from shared.recipes.network_file import About, network_bytes
 from tests.commands import willis
-from tests.server.ledgers import COORDINATOR, RUN_ID, Story, approval, identity, store_at
+from tests.server.answers import answer, query_events
+from tests.server.ledgers import COORDINATOR, RUN_ID, Story, approval, identity, signed, store_at
 from tests.server.test_publication import AFFINE, bytes_of, scans
 
 ADA, BEN = identity("steward/ada"), identity("steward/ben")
@@ -61,9 +63,9 @@ class Federation:
     def publish(self, count: int = 3) -> Outcome:
         return publish(self.run, self.out, scans(count), store=self.store)
 
-    def release(self, made: Outcome, signed: bytes | None = None, **more: DistanceAnswer) -> Outcome:
+    def release(self, made: Outcome, decision: bytes | None = None, **more: DistanceAnswer) -> Outcome:
         return release_candidate(
-            self.run, Candidate.at(made.path), self.out, store=self.store, approval=signed, **more
+            self.run, Candidate.at(made.path), self.out, store=self.store, approval=decision, **more
         )
 
     def events(self, kind: type) -> list[object]:
@@ -243,12 +245,19 @@ def test_a_distance_that_is_demanded_is_waited_for_and_then_decides(tmp_path: Pa
     (tmp_path / "home" / DEMANDS_FILE).write_text("distance = true\n")
     made = here.publish()
     assert made.missing == (f"its gate was shut by: {DISTANCE}",)
-    with pytest.raises(PublicationRefused, match="its gate was shut by: distance"):
-        here.release(made, distance=DistanceAnswer(False, "closer than held-out patients"))
-    assert here.release(made, distance=DistanceAnswer(True, "no closer than held-out patients")).path == here.out
+    with pytest.raises(PublicationRefused, match="query 999999999999 is not in this federation's ledger"):
+        here.release(made, distance=answer(made.manifest, near=0))
+    for event in query_events():
+        here.store.append(signed(event))
+    with pytest.raises(PublicationRefused, match="were asked about 111111111111, and this candidate"):
+        here.release(made, distance=answer("1" * 64, near=0))
+    for found in (answer(made.manifest, near=90), answer(made.manifest, near=0, noise=0.5)):  # copies; cannot tell
+        with pytest.raises(PublicationRefused, match="its gate was shut by: distance"):
+            here.release(made, distance=found)
+    assert here.release(made, distance=answer(made.manifest, near=0)).path == here.out
     shutil.rmtree(here.out)
     assert here.publish().path == here.out  # the answer holds: nothing is asked, or recorded, again
-    assert [len(gate.failed) for gate in view(here.store.events, RUN_ID).gates] == [1, 1, 0]
+    assert [len(gate.failed) for gate in view(here.store.events, RUN_ID).gates] == [1, 1, 1, 0]
     assert here.judged() == [True, True]
 
 

@@ -12,7 +12,7 @@ from server.dataset.cases import write_cases
 from server.dataset.gate import checks
 from server.dataset.gate.agreement import RIM, brightness, map_faults
 from server.dataset.gate.alike import lesion_shape, middle_slice, shapes_alike
-from server.dataset.gate.distance import DEMANDS_FILE, Demands, DistanceAnswer, check_distance
+from server.dataset.gate.distance import DEMANDS_FILE, Demands, check_distance
 from server.dataset.gate.public import public_brightness, public_images, public_lesions
 from server.dataset.gate.reading import FILES, check_files, rows
 from shared.errors import PublicationRefused, UsageError
@@ -22,6 +22,7 @@ from shared.imaging.scan import Role, Scan
 from shared.phantoms.lesions import simulate_lesions
 from shared.phantoms.vessels import draw_parameters, simulate
 from shared.recipes.vessel_records import as_scans
+from tests.server.answers import answer
 
 CASES = 6
 
@@ -203,12 +204,17 @@ def test_one_case_has_no_pairs_and_says_so(tmp_path: Path) -> None:
 
 
 def test_the_distance_is_recorded_as_answered_and_missed_only_where_it_is_demanded(tmp_path: Path) -> None:
-    answered = check_distance(DistanceAnswer(False, "nearer than chance"), Demands())
-    assert (answered.passed, answered.words) == (False, "nearer than chance")
+    copied, unclear, free = (answer("0" * 64, 90), answer("0" * 64, 0, noise=0.5), answer("0" * 64, 0))
+    answered = check_distance(copied, Demands())
+    assert not answered.passed
+    assert answered.words.startswith("failed: about 90% of the patients trained on")
+    assert check_distance(unclear, Demands()).passed
+    assert check_distance(unclear, Demands()).words.startswith("cannot tell")
     assert check_distance(None, Demands.at(tmp_path)).passed
     (tmp_path / DEMANDS_FILE).write_text("distance = true\n")
     assert not check_distance(None, Demands.at(tmp_path)).passed
-    assert check_distance(DistanceAnswer(True, "far"), Demands.at(tmp_path)).passed
+    assert not check_distance(unclear, Demands.at(tmp_path)).passed
+    assert check_distance(free, Demands.at(tmp_path)).passed
     (tmp_path / DEMANDS_FILE).write_text("distances = true\n")
     with pytest.raises(UsageError, match=r"release\.toml: not a federation's demands"):
         Demands.at(tmp_path)
