@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from server.audit.service import audit_pb2 as pb
 from server.audit.service import rpc
 from server.audit.service.archive import Archive
-from server.dataset.seal import SIGNATURE, SUMS, listed_sums
+from server.dataset.seal import PROOF, SIGNATURE, SUMS, listed_sums
 from server.ledger.export import CHECKPOINT, read_checkpoint, read_lines
 from shared.canonical import digest
 from shared.errors import LedgerError
@@ -83,7 +83,7 @@ def test_every_file_of_a_data_set_can_be_downloaded_from_any_offset(
         (listed,) = remote.datasets()
         assert listed.manifest == digest((dataset / SUMS).read_bytes())
         assert (listed.run, listed.cases) == (RUN_ID, 3)
-        names = [SUMS, SIGNATURE, *listed_sums(dataset)]
+        names = [SUMS, SIGNATURE, PROOF, *listed_sums(dataset)]
         assert listed.files == len(names)
         for name in names:
             data = (dataset / name).read_bytes()
