@@ -19,7 +19,7 @@ from server.dataset.network import publish_network
 from server.dataset.publication import publish
 from server.dataset.release import Outcome
 from server.dataset.release import release as release_candidate
-from server.dataset.seal import PROOF, SIGNATURE
+from server.dataset.seal import PROOF, SIGNATURE, SUMS
 from server.dataset.stewards import make_keys, name_steward, withdraw_steward
 from server.report.build import write_report
 from server.run.folder import RunFolder
@@ -193,11 +193,29 @@ def test_an_approval_of_one_candidate_does_not_release_another(tmp_path: Path) -
     assert here.release(one).path == here.out  # it was taken in all the same
 
 
+def restated(path: Path, **changes: object) -> None:
+    """Have a candidate say something else of itself, and hold another image."""
+    said = json.loads((path / "release.json").read_bytes())
+    (path / "release.json").write_text(json.dumps(said | changes))
+    next(path.rglob("*.nii.gz")).write_bytes(b"another image")
+
+
+def moved_and_linked(path: Path) -> None:
+    """Put a link in the place of what could then be changed after its release."""
+    elsewhere = path.parents[1] / f"{path.name}-elsewhere"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
 SPOIL: dict[str, Callable[[Path], object]] = {
     "a file more": lambda path: (path / "more").touch(),
     "an image less": lambda path: next(path.rglob("*.nii.gz")).unlink(),
     "no signature": lambda path: (path / SIGNATURE).unlink(),
     "no statement": lambda path: (path / "release.json").unlink(),
+    "a statement that it is a network, which has no seal": lambda path: restated(path, cases=0),
+    "a statement of more cases": lambda path: restated(path, cases=4),
+    "a list of sums that lies elsewhere": lambda path: moved_and_linked(path / SUMS),
+    "all of it elsewhere": moved_and_linked,
     "nothing": shutil.rmtree,
 }
 
