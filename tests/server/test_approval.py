@@ -279,6 +279,26 @@ def test_a_distance_that_is_demanded_is_waited_for_and_then_decides(tmp_path: Pa
     assert here.judged() == [True, True]
 
 
+def test_an_answer_is_judged_by_its_figures_and_by_who_was_asked(tmp_path: Path) -> None:
+    here = Federation(tmp_path)
+    (tmp_path / "home" / DEMANDS_FILE).write_text("distance = true\n")
+    made = here.publish()
+    for event in query_events():
+        here.store.append(signed(event))
+    copies, fine = answer(made.manifest, near=90), answer(made.manifest, near=0)
+    with pytest.raises(PublicationRefused, match="its gate was shut by: distance"):
+        here.release(made, distance=copies.model_copy(update={"finding": fine.finding}))
+    with pytest.raises(UsageError, match="bins do not fit"):
+        here.release(made, distance=fine.model_copy(update={"edges": (0.5,)}))
+    for event in query_events("7" * 16, charged=False):
+        here.store.append(signed(event))
+    with pytest.raises(PublicationRefused, match="north does not charge run"):
+        here.release(made, distance=answer(made.manifest, near=0, query="7" * 16))
+    with pytest.raises(PublicationRefused, match="is not in this federation's ledger"):
+        here.release(made, distance=answer(made.manifest, near=0, query=RUN_ID))
+    assert here.events(Release) == []
+
+
 def crash(*_: object, **__: object) -> None:
     raise OSError("no space left")
 
