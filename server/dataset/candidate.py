@@ -51,8 +51,8 @@ class Candidate:
         """Return the candidate at `path`; its seal is not yet checked.
 
         Raises:
-            PublicationRefused: there is none, or it is damaged, or a link: what it leads to would stay in the place
-                of what is released.
+            PublicationRefused: there is none, it is damaged, or it is a link, which would be released in place of
+                what it leads to.
         """
         if path.is_symlink():
             raise PublicationRefused(f"{path}: a link, not a candidate; name the one it leads to")
