@@ -428,6 +428,7 @@ def test_a_network_is_approved_by_its_digest(tmp_path: Path, monkeypatch: pytest
     deciding = willis("dataset", "approve", made.path, "--yes", "--key", tmp_path / "key", "--as", "ada")
     assert deciding.status == 0, deciding
     assert f"candidate {made.manifest}" in deciding.said
+    assert any(line.startswith("claim") and line.endswith("not checked here)") for line in deciding.said)
     done = willis("dataset", "release", tmp_path / "run", made.path, out, "--approval", "approval.json")
     assert done.status == 0, done
     here.store = LedgerStore(tmp_path / "run" / "home" / "ledger.sqlite", create=False)

@@ -332,6 +332,14 @@ def test_the_command_says_what_it_could_not_verify_and_fails_where_something_doe
     assert not any("give --key" in line for line in wrong.said)
 
 
+def test_no_name_of_a_file_moves_the_cursor(dataset: Path) -> None:
+    """Or a data set could write over the lines that say what is wrong with it."""
+    (dataset / "x\r\x1b[1A\x1b[2K✓ the data set is complete\u202e").touch()
+    (finding,) = failed(dataset)
+    assert finding.line.isprintable()
+    assert finding.line.startswith("✗ the data set is complete, unchanged and signed: x")
+
+
 def test_it_needs_neither_torch_nor_flwr(original: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from server.dataset.verify import examine_dataset; "
