@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -91,6 +92,12 @@ def test_a_simulation_passes_as_one(tmp_path: Path) -> None:
     out = released(tmp_path, story=Story(noise_source=NoiseSource.SEEDED))
     assert failed(out) == []
     assert "SIMULATION" in nifti.read_words(out / IMAGES[0])[0]
+    for name in ("README.md", "zenodo.json", "croissant.json"):
+        text = (out / name).read_text()
+        assert text.count("none, for this is a SIMULATION with seeded noise; with real noise guaranteed ε") >= 1, (
+            name
+        )
+        assert re.findall(r"(.{11})guaranteed ε", text) == ["real noise "], name  # nowhere without
     said = willis("dataset", "verify", out).said
     assert any("SIMULATION: the noise is seeded and protects nobody" in line for line in said)
     assert said[-1].startswith("Nothing failed. It is a SIMULATION")
