@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from shared.errors import WillisError
+from shared.printable import printable
 
 
 class _Commands(click.Group):
@@ -61,5 +62,6 @@ def main() -> None:
 
 
 def _fail(text: str) -> NoReturn:
-    click.echo(f"willis: {' '.join(text.splitlines())}", err=True)  # one line, whatever a message quotes
+    said = printable(" ".join(text.splitlines()))  # one line, whatever a message quotes
+    click.echo(f"willis: {said}", err=True)
     sys.exit(1)

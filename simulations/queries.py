@@ -8,8 +8,9 @@ from client.cohort import find_cohort
 from client.site import Site
 from server.query.answers import write_answer
 from server.query.asking import Budget, ask_dice, ask_distance
-from server.query.comparing import compare, different, lines_of
+from server.query.comparing import compare, lines_of
 from server.query.data_set import DataSet, find_data_set
+from server.query.groups import different
 from server.query.kept import ANSWER
 from server.run.asked import Asked
 from server.run.folder import RunFolder

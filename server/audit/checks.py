@@ -6,6 +6,7 @@ Every function returns one finding and raises nothing foreseen: what cannot be r
 import json
 import re
 from collections.abc import Callable, Sequence
+from html import unescape
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -27,7 +28,8 @@ from shared.ledger.finding import Finding
 from shared.ledger.log import Head, SignedEvent, bound, parse
 from shared.ledger.view import RunView, first_release, head_of, lines_of, view
 
-_EPSILON = re.compile(r"(?:ε|epsilon)\s*[=:]\s*[\d.]+")
+# An ε and the figure that follows in the same breath, in whatever words; past "∞" or "δ" it is another's figure.
+_EPSILON = re.compile(r"(?:[εϵ]|epsilon|\beps\b)[^\n\d;|δ∞]{0,20}?(\d[\d.]*)", re.IGNORECASE)
 _SCRIPT = re.compile("<script.*?</script>", re.DOTALL)
 _CLAIMING = (
     "README.md",
@@ -183,7 +185,7 @@ def claim_problems(dataset: Path, seen: RunView, head: Head) -> list[str]:
     problems = []
     if _loaded(dataset / "dataset_description.json").get("DifferentialPrivacy") != right:
         problems.append("dataset_description.json claims another privacy than the ledger gives")
-    follows = set(_EPSILON.findall(canonical(right).decode()))
+    follows = _figures(canonical(right).decode())
     for name in _CLAIMING:
         if strange := sorted(_named(dataset / name) - follows):
             problems.append(f"{name} names an ε that does not follow from the ledger: {', '.join(strange)}")
@@ -210,9 +212,13 @@ def check_checkpoint(run_dir: Path, events: Sequence[SignedEvent], run: str) -> 
 
 
 def _named(path: Path) -> set[str]:
-    """Return every ε that a file names outside scripts; of before a kind of file was written, none."""
+    """Return every ε that a file names, of a page outside scripts; of before a kind of file was written, none."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return set(_EPSILON.findall(_SCRIPT.sub("", text)))
+    return _figures(unescape(_SCRIPT.sub("", text)) if path.name == VIEWER else text)
+
+
+def _figures(text: str) -> set[str]:
+    return {figure.rstrip(".") for figure in _EPSILON.findall(text)}
 
 
 def _loaded(path: Path) -> dict[str, Json]:

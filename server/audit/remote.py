@@ -22,7 +22,9 @@ from server.audit.service.servicer import MOST_BYTES
 from server.audit.service.tls import check_pair, read_authority
 from shared.certificates import certificate_at
 from shared.errors import UsageError, WillisError
+from shared.printable import printable
 
+_SAID = 300  # characters of what a service says in an error
 _SECONDS = 30.0  # for an answer that is one message
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 15.0  # seconds before it is tried again
 _PASSING = {
@@ -211,7 +213,7 @@ class _Wait:
             ServiceError: another try would not help, or patience has ended.
         """
         assert isinstance(error, grpc.Call)
-        status, said = error.code(), printable(error.details() or "")
+        status, said = error.code(), printable(error.details() or "")[:_SAID]
         if status not in _PASSING:
             raise _ERRORS.get(status, ServiceError)(
                 f"{self._host}: {status.name.lower().replace('_', ' ')}: {said}"
@@ -223,8 +225,3 @@ class _Wait:
             ) from error
         time.sleep(self._next * random.uniform(0.5, 1))
         self._next = min(2 * self._next, _LONGEST_WAIT)
-
-
-def printable(text: str) -> str:
-    """Return what somebody else said, fit for a terminal and for one line."""
-    return "".join(c if c.isprintable() else " " for c in text)[:300]

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shared.printable import printable
+
 if TYPE_CHECKING:
     from server.dataset.looking import Looked
     from shared.ledger.events import Check
@@ -41,9 +43,10 @@ def approve(
 ) -> None:
     """Look at CANDIDATE as its steward, and approve or refuse its release. Done on any machine, without network.
 
-    CANDIDATE is a folder (or a network's file) that `willis dataset publish` left in RUN/candidates. Its seal, its
-    ledger, its claim and every image are checked anew here. Look at its contact sheet and its README.md yourself:
-    what you sign is that you did. Your key stays where it is; the file that is written holds nothing secret.
+    CANDIDATE is a folder that `willis dataset publish` left in RUN/candidates. Its seal, its ledger, its claim and
+    every image are checked anew here. Look at its contact sheet and its README.md yourself: what you sign is that
+    you did. Of a network's file, which `willis network` left there, nothing can be checked here but its SHA-256.
+    Your key stays where it is; the file that is written holds nothing secret.
 
     \b
     Examples:
@@ -125,19 +128,20 @@ def release(run: Path, candidate: Path, out: Path, approval: Path | None, distan
 
 def gate_lines(checks: "tuple[Check, ...]") -> list[str]:
     """Return what a gate found, a line for each check."""
-    return [f"{_MARKS[check.passed]} {check.name}: {check.words}" for check in checks]
+    return [printable(f"{_MARKS[check.passed]} {check.name}: {check.words}") for check in checks]
 
 
 def _show(found: "Looked") -> None:
     from shared.fingerprint import key_fingerprint
 
     click.echo(f"candidate {found.candidate.manifest}")
-    click.echo(f"          {found.what}")
+    click.echo(printable(f"          {found.what}"))
     if found.key:
         click.echo(f"sealed by {key_fingerprint(found.key)} (key {found.key}); compare it with the coordinator's")
     for line in gate_lines(found.checks):
         click.echo(line)
-    click.echo(f"claim     {found.claim}")
+    unchecked = "" if found.key else "  (as the file says of itself: not checked here)"
+    click.echo(printable(f"claim     {found.claim}{unchecked}"))
     if found.candidate.path.is_dir():
         click.echo(
             f"look at   {found.candidate.path / 'contact-sheet.png'} and {found.candidate.path / 'README.md'}"

@@ -51,14 +51,19 @@ class Candidate:
         """Return the candidate at `path`; its seal is not yet checked.
 
         Raises:
-            PublicationRefused: there is none, or it is damaged.
+            PublicationRefused: there is none, it is damaged, or it is a link, which would be released in place of
+                what it leads to.
         """
+        if path.is_symlink():
+            raise PublicationRefused(f"{path}: a link, not a candidate; name the one it leads to")
         if path.is_file():
             return cls(path, _run_of_network(path), digest(path.read_bytes()), 0)
         try:
             said = json.loads((path / STATEMENT).read_bytes())
-            manifest = digest((path / SUMS).read_bytes())
-            return cls(path, str(said["run"]), manifest, int(said["cases"]), tuple(said["earlier"]))
+            manifest, cases = digest((path / SUMS).read_bytes()), int(said["cases"])
+            if cases < 1:
+                raise ValueError("a data set without cases")
+            return cls(path, str(said["run"]), manifest, cases, tuple(said["earlier"]))
         except (OSError, ValueError, KeyError, TypeError) as err:
             raise PublicationRefused(f"{path}: no whole candidate; take a folder of RUN/{FOLDER}") from err
 
@@ -70,7 +75,7 @@ class Candidate:
         Raises:
             PublicationRefused: something was changed, or the signature is another's.
         """
-        if not self.cases:
+        if self.path.is_file():  # not by what it says of itself, which is under the seal
             return
         try:
             faults, signer = seal_faults(self.path), sealed_by(self.path)

@@ -71,9 +71,10 @@ class Contents:
         """The claim in one sentence: ε with δ, unit, relation, accountant, and for whom and when it holds."""
         maximum = self.claims["maximum"]
         assert isinstance(maximum, dict)
+        simulated = "" if self.is_release else "none, for this is a SIMULATION with seeded noise; with real noise "
         return (
-            f"guaranteed {maximum['text']}, for a patient at {self.claims['overlap']} of the sites, as many as "
-            f"the federation allows; {self.claims['condition']}"
+            f"{simulated}guaranteed {maximum['text']}, for a patient at {self.claims['overlap']} of the sites, as "
+            f"many as the federation allows; {self.claims['condition']}"
         )
 
     @cached_property

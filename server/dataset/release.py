@@ -13,10 +13,11 @@ from server.dataset.gate.distance import DISTANCE, Demands, check_distance
 from server.dataset.proof import write_proof
 from server.ledger.export import export_ledger
 from server.ledger.recorder import Recorder
+from server.query.groups import not_trained_on
 from server.report.build import write_report
 from server.run.folder import RunFolder
 from shared.errors import PublicationRefused
-from shared.evaluation.distance_answer import DistanceAnswer
+from shared.evaluation.distance_answer import QUERY, DistanceAnswer
 from shared.files import move_durably
 from shared.identity import Identity
 from shared.ledger.events import Check, Event, Gate, Release
@@ -146,14 +147,18 @@ def _answer(
         raise PublicationRefused(
             f"the hospitals were asked about {asked}, and this candidate is {candidate.manifest[:12]}; ask again"
         )
-    query = views(store.events).get(distance.trained.run)
-    if query is None or not query.run.is_query:
+    runs = views(store.events)
+    query = runs.get(distance.trained.run)
+    if query is None or not query.rounds or query.run.recipe != QUERY:
         raise PublicationRefused(
             f"query {distance.trained.run[:12]} is not in this federation's ledger; ask its own hospitals"
         )
-    gate = _last_gate(view(store.events, candidate.run), candidate.manifest)
+    if why := not_trained_on(query, [runs[run] for run in (candidate.run, *candidate.earlier)]):
+        raise PublicationRefused(f"query {distance.trained.run[:12]}: {why}")
+    found = distance.judged_again(simulated=query.is_seeded)
+    gate = _last_gate(runs[candidate.run], candidate.manifest)
     checks = [check for check in gate.checks if check.name != DISTANCE]
-    made = gate.model_copy(update={"checks": (*checks, check_distance(distance, demands))})
+    made = gate.model_copy(update={"checks": (*checks, check_distance(found, demands))})
     record_gate(store, coordinator, made)
 
 

@@ -41,10 +41,11 @@ def files_in(folder: Path) -> list[str]:
 
 
 def seal_faults(folder: Path) -> list[str]:
-    """Return what differs between SHA256SUMS and the files: changed, missing, extra; empty: nothing."""
+    """Return what differs between SHA256SUMS and the files: changed, missing, extra, a link; empty: nothing."""
     listed = listed_sums(folder)
     present = set(files_in(folder))
-    faults = [f"{name} is missing" for name in sorted(listed.keys() - present)]
+    faults = [f"{name} is a link" for name in (SUMS, SIGNATURE, PROOF) if (folder / name).is_symlink()]
+    faults += [f"{name} is missing" for name in sorted(listed.keys() - present)]
     faults += [f"{name} is not listed" for name in sorted(present - listed.keys())]
     for name in sorted(listed.keys() & present):
         if sha256(folder / name) != listed[name]:

@@ -16,10 +16,13 @@ from shared.errors import LedgerError
 from shared.ledger.events import Federation, Release
 from shared.ledger.finding import Finding
 from shared.ledger.log import Head, SignedEvent, parse, read_entry
+from shared.ledger.release_rules import kind_of
 from shared.ledger.tlog_proof import TlogProof, parse_tlog_proof
 from shared.ledger.verify import check_checkpoint, reasons_against
 from shared.ledger.view import RunView, head_of, view
 from shared.sshsig import allowed_signer
+
+RULES = "the ledger lets this run be published"
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,16 @@ def check_head(found: Evidence) -> Finding:
 
 
 def check_rules(found: Evidence) -> Finding:
-    """Check that the run may be published, by what the log says of it."""
-    check = "the ledger lets this run be published"
-    return guarded(check, lambda: Finding.of(check, reasons_against(found.seen), found.seen.run.system))
+    """Check that the run may be published, by what the log says of it; of a simulation that does not arise."""
+    check = RULES
+
+    def compare() -> Finding:
+        problems, system = reasons_against(found.seen), found.seen.run.system
+        if kind_of(found.seen) == "simulation" and not problems:
+            return Finding(check, None, f"SIMULATION: the noise is seeded and protects nobody; {system}")
+        return Finding.of(check, problems, system)
+
+    return guarded(check, compare)
 
 
 def check_claims(found: Evidence) -> Finding:
@@ -85,7 +95,9 @@ def check_claims(found: Evidence) -> Finding:
 
     def compare() -> Finding:
         problems = claim_problems(found.folder, found.seen, found.head)
-        return Finding.of(check, problems, "computed again; no text beside them names another ε")
+        return Finding.of(
+            check, problems, "computed again; no figure after an ε in the texts beside them is another"
+        )
 
     return guarded(check, compare)
 
@@ -114,7 +126,8 @@ def check_proof(found: Evidence) -> Finding:
         problems = _entry_problems(found, proof) + _release_problems(found, proof)
         between = proof.index - len(found.lines)
         apart = f"; {between} entries between it and the ledger here are not shown" if between > 0 else ""
-        return Finding.of(check, problems, f"entry {proof.index} of {proof.checkpoint.head.size}{apart}")
+        place = f"entry {proof.index} of {proof.checkpoint.head.size}{apart}"
+        return Finding.of(check, problems, f"as a {kind_of(found.seen)}; {place}")
 
     return guarded(check, compare)
 
@@ -133,7 +146,7 @@ def _entry_problems(found: Evidence, proof: TlogProof) -> list[str]:
 def _release_problems(found: Evidence, proof: TlogProof) -> list[str]:
     """Return why the entry does not release this data set."""
     signed = read_entry(proof.entry, proof.index, PROOF)
-    event, cases = signed.event, len(listed_cases(found.folder))
+    event, cases, kind = signed.event, len(listed_cases(found.folder)), kind_of(found.seen)
     if not isinstance(event, Release):
         return [f"the entry is no release, but: {event.type}"]
     wrong = {
@@ -141,5 +154,6 @@ def _release_problems(found: Evidence, proof: TlogProof) -> list[str]:
         "it is of another data set": event.manifest != digest((found.folder / SUMS).read_bytes()),
         "it is of another run": event.run != found.seen.run.run,
         f"it is of {event.cases} cases; {cases} are here": event.cases != cases,
+        f"it calls a {kind} a {event.kind}": event.kind != kind,
     }
     return [problem for problem, holds in wrong.items() if holds]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -27,6 +28,23 @@ _WORDS = {
 }
 
 
+class _Place(Convertor[int]):
+    """A place in a list, as an address has it: Python refuses to read whole numbers of thousands of digits."""
+
+    regex = "[0-9]{1,9}"
+
+    def convert(self, value: str) -> int:
+        """Return the number."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """Return the number as an address has it."""
+        return str(value)
+
+
+register_url_convertor("place", _Place())
+
+
 def portal_app(runs: Sequence[Path], datasets: Sequence[Path] = (), hosts: Sequence[str] = LOOPBACK) -> ASGIApp:
     """Return the application that shows `runs`, and further folders `datasets`, to visitors of `hosts`."""
     app = Starlette(
@@ -42,10 +60,10 @@ def _routes() -> list[Route]:
         Route("/", pages.front),
         *(Route(address, _style) for address in _STYLE),
         Route(federation + "/budget", pages.budget_page),
-        Route(federation + "/budget/{place:int}", pages.site_page),
+        Route(federation + "/budget/{place:place}", pages.site_page),
         Route(federation + "/ledger", pages.ledger_page),
-        Route(federation + "/ledger/{index:int}", pages.entry_page),
-        *(Route(federation + "/ledger/{index:int}/" + name, pages.entry_file) for name in pages.ENTRY_FILES),
+        Route(federation + "/ledger/{index:place}", pages.entry_page),
+        *(Route(federation + "/ledger/{index:place}/" + name, pages.entry_file) for name in pages.ENTRY_FILES),
         Route(federation + "/consistency", comparing.compare_page, methods=["GET", "POST"]),
         *(Route(f"{federation}/{name}", pages.ledger_file) for name in pages.LEDGER_FILES),
         *(Route("/run/{run}/" + name, dataset_pages.report) for name in dataset_pages.REPORTS),

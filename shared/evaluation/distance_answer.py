@@ -6,7 +6,9 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from shared.errors import UsageError
-from shared.evaluation.copying import CONFIDENCE, POWER, Finding, Histogram
+from shared.evaluation.copying import CONFIDENCE, POWER, Finding, Histogram, find_copies
+
+QUERY = "query-distance"  # the recipe that asks
 
 
 class Group(BaseModel):
@@ -56,6 +58,20 @@ class DistanceAnswer(BaseModel):
             raise UsageError(
                 f"{path}: no answer of `willis query distance`; compare the two queries again"
             ) from err
+
+    def judged_again(self, *, simulated: bool) -> Self:
+        """Return the answer with the finding that follows from its figures, whatever the file says of it.
+
+        `simulated` is what the ledger says of the query's noise.
+
+        Raises:
+            UsageError: the figures belong to no such query.
+        """
+        try:
+            finding = find_copies(self.trained.histogram, self.held_out.histogram, self.edges)
+        except ValueError as err:
+            raise UsageError("an answer whose bins do not fit; compare the two queries again") from err
+        return self.model_copy(update={"finding": finding, "is_simulation": self.is_simulation or simulated})
 
     @property
     def passed(self) -> bool:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.printable import printable
+
 _MARKS = {True: "✓", False: "✗", None: "–"}
 SHOWN = 3  # problems named in one finding; the rest is counted
 
@@ -21,8 +23,8 @@ class Finding:
 
     @property
     def line(self) -> str:
-        """The finding as a person reads it."""
-        return f"{_MARKS[self.passed]} {self.check}: {self.detail}"
+        """The finding as a person reads it: one line, whatever the names and words of others in it hold."""
+        return printable(f"{_MARKS[self.passed]} {self.check}: {self.detail}")
 
     @classmethod
     def of(cls, check: str, problems: Sequence[str], fine: str) -> "Finding":

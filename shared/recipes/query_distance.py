@@ -18,6 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from shared.evaluation.distance_answer import QUERY
 from shared.evaluation.nearness import (
     IMAGE_EDGE,
     MASK_EDGE,
@@ -85,7 +86,7 @@ class DistancePhase(ReleasePhase):
 class DistanceQuery(Query):
     """See the module."""
 
-    name = "query-distance"
+    name = QUERY
     centre = 1 / BINS
     size: int  # numbers in a vector
 

@@ -35,8 +35,8 @@ def answer(manifest: str, near: int, *, noise: float = 0.01, query: str = QUERY)
     )
 
 
-def query_events() -> list[Event]:
-    """Return what a ledger gains by the query, after the run."""
+def query_events(query: str = QUERY, *, charged: bool = True) -> list[Event]:
+    """Return what a ledger gains by the query, after the run; `charged`: on the patients it was trained on."""
     past = Past(run=RUN_ID, recipe="vessels-2d", variant="wgan", spending=Story().plan)
-    story = Story(run_id=QUERY, recipe="query-distance", past=dict.fromkeys(SITES, (past,)))
+    story = Story(run_id=query, recipe="query-distance", past=dict.fromkeys(SITES, (past,) * charged))
     return [event for event in story.events() if isinstance(event, Run | Reserve | Round | Settle)]

@@ -19,7 +19,7 @@ from server.dataset.network import publish_network
 from server.dataset.publication import publish
 from server.dataset.release import Outcome
 from server.dataset.release import release as release_candidate
-from server.dataset.seal import PROOF, SIGNATURE
+from server.dataset.seal import PROOF, SIGNATURE, SUMS
 from server.dataset.stewards import make_keys, name_steward, withdraw_steward
 from server.report.build import write_report
 from server.run.folder import RunFolder
@@ -193,11 +193,29 @@ def test_an_approval_of_one_candidate_does_not_release_another(tmp_path: Path) -
     assert here.release(one).path == here.out  # it was taken in all the same
 
 
+def restated(path: Path, **changes: object) -> None:
+    """Have a candidate say something else of itself, and hold another image."""
+    said = json.loads((path / "release.json").read_bytes())
+    (path / "release.json").write_text(json.dumps(said | changes))
+    next(path.rglob("*.nii.gz")).write_bytes(b"another image")
+
+
+def moved_and_linked(path: Path) -> None:
+    """Put a link in the place of what could then be changed after its release."""
+    elsewhere = path.parents[1] / f"{path.name}-elsewhere"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
 SPOIL: dict[str, Callable[[Path], object]] = {
     "a file more": lambda path: (path / "more").touch(),
     "an image less": lambda path: next(path.rglob("*.nii.gz")).unlink(),
     "no signature": lambda path: (path / SIGNATURE).unlink(),
     "no statement": lambda path: (path / "release.json").unlink(),
+    "a statement that it is a network, which has no seal": lambda path: restated(path, cases=0),
+    "a statement of more cases": lambda path: restated(path, cases=4),
+    "a list of sums that lies elsewhere": lambda path: moved_and_linked(path / SUMS),
+    "all of it elsewhere": moved_and_linked,
     "nothing": shutil.rmtree,
 }
 
@@ -259,6 +277,26 @@ def test_a_distance_that_is_demanded_is_waited_for_and_then_decides(tmp_path: Pa
     assert here.publish().path == here.out  # the answer holds: nothing is asked, or recorded, again
     assert [len(gate.failed) for gate in view(here.store.events, RUN_ID).gates] == [1, 1, 1, 0]
     assert here.judged() == [True, True]
+
+
+def test_an_answer_is_judged_by_its_figures_and_by_who_was_asked(tmp_path: Path) -> None:
+    here = Federation(tmp_path)
+    (tmp_path / "home" / DEMANDS_FILE).write_text("distance = true\n")
+    made = here.publish()
+    for event in query_events():
+        here.store.append(signed(event))
+    copies, fine = answer(made.manifest, near=90), answer(made.manifest, near=0)
+    with pytest.raises(PublicationRefused, match="its gate was shut by: distance"):
+        here.release(made, distance=copies.model_copy(update={"finding": fine.finding}))
+    with pytest.raises(UsageError, match="bins do not fit"):
+        here.release(made, distance=fine.model_copy(update={"edges": (0.5,)}))
+    for event in query_events("7" * 16, charged=False):
+        here.store.append(signed(event))
+    with pytest.raises(PublicationRefused, match="north does not charge run"):
+        here.release(made, distance=answer(made.manifest, near=0, query="7" * 16))
+    with pytest.raises(PublicationRefused, match="is not in this federation's ledger"):
+        here.release(made, distance=answer(made.manifest, near=0, query=RUN_ID))
+    assert here.events(Release) == []
 
 
 def crash(*_: object, **__: object) -> None:
@@ -390,6 +428,7 @@ def test_a_network_is_approved_by_its_digest(tmp_path: Path, monkeypatch: pytest
     deciding = willis("dataset", "approve", made.path, "--yes", "--key", tmp_path / "key", "--as", "ada")
     assert deciding.status == 0, deciding
     assert f"candidate {made.manifest}" in deciding.said
+    assert any(line.startswith("claim") and line.endswith("not checked here)") for line in deciding.said)
     done = willis("dataset", "release", tmp_path / "run", made.path, out, "--approval", "approval.json")
     assert done.status == 0, done
     here.store = LedgerStore(tmp_path / "run" / "home" / "ledger.sqlite", create=False)

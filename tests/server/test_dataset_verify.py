@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from server.dataset.proof import write_proof
 from server.dataset.publication import publish
 from server.dataset.seal import PROOF, SIGNATURE, SUMS
 from server.dataset.verify import examine_dataset
@@ -22,13 +24,14 @@ from shared.imaging import nifti
 from shared.imaging.case_names import case_file
 from shared.imaging.scan import Role
 from shared.ledger.checkpoint import Checkpoint
+from shared.ledger.events import Release
 from shared.ledger.finding import Finding
 from shared.ledger.store import LedgerStore
 from shared.ledger.view import head_of
 from shared.privacy.events import NoiseSource
 from tests.commands import willis
 from tests.server.datasets import KINDS, lesions, released, resealed
-from tests.server.ledgers import COORDINATOR, NON_PRIVATE_PAST, Story, identity
+from tests.server.ledgers import COORDINATOR, NON_PRIVATE_PAST, Story, identity, signed
 
 ROLES = (Role.ANGIO, Role.VESSELS)
 IMAGES = [case_file(f"sub-syn000{number}", role, ROLES) for number in (1, 2) for role in ROLES]
@@ -89,6 +92,26 @@ def test_a_simulation_passes_as_one(tmp_path: Path) -> None:
     out = released(tmp_path, story=Story(noise_source=NoiseSource.SEEDED))
     assert failed(out) == []
     assert "SIMULATION" in nifti.read_words(out / IMAGES[0])[0]
+    for name in ("README.md", "zenodo.json", "croissant.json"):
+        text = (out / name).read_text()
+        assert text.count("none, for this is a SIMULATION with seeded noise; with real noise guaranteed ε") >= 1, (
+            name
+        )
+        assert re.findall(r"(.{11})guaranteed ε", text) == ["real noise "], name  # nowhere without
+    said = willis("dataset", "verify", out).said
+    assert any("SIMULATION: the noise is seeded and protects nobody" in line for line in said)
+    assert said[-1].startswith("Nothing failed. It is a SIMULATION")
+
+
+def test_a_simulation_that_the_coordinator_released_as_a_release_is_found(tmp_path: Path) -> None:
+    out = released(tmp_path, story=Story(noise_source=NoiseSource.SEEDED))
+    store = LedgerStore(tmp_path / "home" / "ledger.sqlite", create=False)
+    events = store.events
+    (made,) = (entry.event for entry in events if isinstance(entry.event, Release))
+    forged = made.model_copy(update={"kind": "release"})
+    write_proof(out, [*events[:-1], signed(forged)], COORDINATOR)
+    (finding,) = failed(out)
+    assert "it calls a simulation a release" in finding.detail
 
 
 def test_a_later_release_of_the_same_run_passes(tmp_path: Path) -> None:
@@ -184,6 +207,25 @@ LIES: dict[str, tuple[Callable[[Path], None], str]] = {
         "claims of privacy",
     ),
     "a smaller epsilon on the card": (text_lie("README.md", "ε = ", "ε = 0"), "claims of privacy"),
+    **{
+        f"a smaller epsilon on the card: {words}": (
+            text_lie("README.md", "## Use", f"{words}\n\n## Use"),
+            "claims",
+        )
+        for words in (
+            "<script>ε = 0.01</script>",
+            "an epsilon of 0.01",
+            "ε ≈ 0.01",
+            "ϵ is below 0.01",
+            "Epsilon: **0.01**",
+            "eps 0.01",
+            "$\\varepsilon=0.01$",
+        )
+    },
+    "a smaller epsilon on the page": (
+        text_lie("index.html", "<main>", "<main>&epsilon;&nbsp;=&nbsp;0.01"),
+        "claims",
+    ),
     "a smaller epsilon for Zenodo": (text_lie("zenodo.json", "ε = ", "ε = 0"), "claims of privacy"),
     "another epsilon for Croissant": (text_lie("croissant.json", "ε = ", "ε = 0"), "claims of privacy"),
     "no claim in Croissant": (
@@ -295,6 +337,14 @@ def test_the_command_says_what_it_could_not_verify_and_fails_where_something_doe
     assert wrong.status == 1
     assert wrong.said[-1].startswith("1 of 15 checks failed.")
     assert not any("give --key" in line for line in wrong.said)
+
+
+def test_no_name_of_a_file_moves_the_cursor(dataset: Path) -> None:
+    """Or a data set could write over the lines that say what is wrong with it."""
+    (dataset / "x\r\x1b[1A\x1b[2K✓ the data set is complete\u202e").touch()
+    (finding,) = failed(dataset)
+    assert finding.line.isprintable()
+    assert finding.line.startswith("✗ the data set is complete, unchanged and signed: x")
 
 
 def test_it_needs_neither_torch_nor_flwr(original: Path) -> None:

@@ -181,7 +181,9 @@ def test_errors_are_pages(visitor: TestClient, shown: Scene) -> None:
         "/federation/0000/ledger",
         f"{base}/ledger/99999",
         f"{base}/ledger/{'9' * 400}",
+        f"{base}/ledger/{'9' * 5000}",  # more digits than Python reads
         f"{base}/budget/99",
+        f"{base}/budget/{'9' * 5000}",
         "/dataset/none",
         f"/dataset/{shown.released}/file/none",
         "/run/none/report",
