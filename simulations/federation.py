@@ -127,8 +127,8 @@ def check_resumable(out: Path) -> None:
     Raises:
         WillisError: naming what is missing or has changed.
     """
-    folder, kept = RunFolder(out), _kept(out)
-    job = folder.job()
+    folder = RunFolder(out)
+    job, kept = folder.job(), _kept(out)
     _check_unchanged(folder, job, kept)
     _, overlap = folder.home.agree(None, None)
     with bars() as progress:
