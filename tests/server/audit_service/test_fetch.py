@@ -124,7 +124,7 @@ def forked(grown: bool) -> list[SignedEvent]:
     story = Story()
     other = story.round(1).model_copy(update={"model": "0" * 64})
     events = [other if event == story.round(1) else event for event in story.events()]
-    return signed_all([*events, *(MORE if grown else [MORE[0]])])
+    return signed_all([*events, *(MORE if grown else MORE[:2])])  # publishing wrote a gate and a release
 
 
 HISTORIES: dict[str, tuple[Callable[[], list[SignedEvent]], str]] = {
