@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from server.audit.remote import Remote, ServiceError
+from server.audit.remote import OutOfRange, Remote, ServiceError
 from server.ledger.export import LINES, jsonl, read_checkpoint
 from shared.errors import LedgerError, UsageError
 from shared.files import write_durably
@@ -15,6 +15,8 @@ from shared.ledger.log import Log
 from shared.ledger.witness import check_growth, read_shown
 
 EVIDENCE = "evidence"
+_SECONDS = 60.0  # for what a service may withhold without keeping back an alarm
+_MOST_BYTES = 256 * 1024**2  # of another history, which may be made up as it comes
 
 
 class Contradicted(LedgerError):
@@ -55,7 +57,7 @@ def coordinator_of(remote: Remote) -> str:
         LedgerError: the first entry is not a federation's.
         ServiceError: the service fails.
     """
-    lines = next(remote.events(0, 1), [])
+    lines = next(remote.events(0, 1, within=_SECONDS), [])
     first = Log(remote.host).follow(lines[0]).event if lines else None
     if not isinstance(first, Federation):
         raise LedgerError(f"{remote.host}: its ledger does not begin with a federation; tell the centre")
@@ -72,7 +74,7 @@ def observe(remote: Remote, kept: Checkpoint | None, key: str, out: Path) -> Che
     """
     shown = read_shown(remote.checkpoint()[0], key)
     old = kept.head.size if kept else 0
-    proof = remote.consistency(old, shown.head.size) if old <= shown.head.size else []
+    proof = _proof(remote, old, shown.head.size)
     try:
         check_growth(kept, shown, proof)
     except LedgerError as err:
@@ -82,6 +84,16 @@ def observe(remote: Remote, kept: Checkpoint | None, key: str, out: Path) -> Che
             f"{remote.host}: {err}; both checkpoints are in {where}: show them to all hospitals"
         ) from err
     return shown
+
+
+def _proof(remote: Remote, old: int, new: int) -> Sequence[bytes]:
+    """Return what is to show that the ledger grew; nothing where it did not, or the service denies its size."""
+    if old >= new:
+        return []
+    try:
+        return remote.consistency(old, new)
+    except OutOfRange:
+        return []
 
 
 def _keep_evidence(
@@ -95,7 +107,12 @@ def _keep_evidence(
     write_durably(where / "kept", kept.text.encode())
     write_durably(where / "shown", shown.text.encode())
     write_durably(where / "proof", "".join(f"{hash_.hex()}\n" for hash_ in proof).encode())
+    lines, room = list[bytes](), _MOST_BYTES
     with suppress(ServiceError):
-        lines = [line for batch in remote.events(0, shown.head.size) for line in batch]
-        write_durably(where / LINES, jsonl(lines))
+        for batch in remote.events(0, shown.head.size, within=_SECONDS):
+            lines.extend(batch)
+            room -= sum(map(len, batch))
+            if room < 0:
+                break
+    write_durably(where / LINES, jsonl(lines))
     return where

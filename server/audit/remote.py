@@ -127,18 +127,25 @@ class Remote:
         answer: pb.ListDatasetsResponse = self._ask("ListDatasets", pb.ListDatasetsRequest())
         return answer.datasets
 
-    def events(self, first: int, size: int) -> Iterator[Sequence[bytes]]:
-        """Yield the lines of entries `first` to `size` - 1, some at a time, unchecked."""
-        wait = _Wait(self.host, self._patience)
+    def events(self, first: int, size: int, within: float | None = None) -> Iterator[Sequence[bytes]]:
+        """Yield the lines of entries `first` to `size` - 1, some at a time, unchecked.
+
+        `within` are the seconds that all of it may take, where a service that stalls must not hold up others.
+        """
+        wait, begun = _Wait(self.host, self._patience), time.monotonic()
         while first < size:
+            left = None if within is None else max(0.0, begun + within - time.monotonic())
+            request = pb.StreamEventsRequest(first=first, size=size)
             try:
-                for message in self._stream("StreamEvents", pb.StreamEventsRequest(first=first, size=size)):
+                for message in self._stream("StreamEvents", request, left):
                     if message.first != first or not 0 < len(message.lines) <= size - first:
                         break
                     wait.over()
                     yield message.lines
                     first += len(message.lines)
             except grpc.RpcError as err:
+                if left == 0:
+                    raise ServiceAway(f"{self.host}: did not send its entries within {within:g} s") from err
                 wait.after(err)
             else:
                 if first < size:
@@ -167,8 +174,8 @@ class Remote:
                 if offset != size:
                     raise ServiceError(f"{self.host}: {file} is not of the size it told; tell the centre")
 
-    def _stream(self, name: str, request: Message) -> Iterator[Any]:
-        answers = rpc.call(self._channel, name, request)
+    def _stream(self, name: str, request: Message, seconds: float | None = None) -> Iterator[Any]:
+        answers = rpc.call(self._channel, name, request, seconds)
         try:
             yield from answers
         finally:

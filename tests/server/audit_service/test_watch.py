@@ -2,16 +2,21 @@
 
 import json
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import grpc
 import pytest
 from click.testing import CliRunner, Result
 
+from server.audit import kept
 from server.audit import watch as watching
 from server.audit.command import audit
 from server.audit.kept import EVIDENCE
+from server.audit.service.servicer import Servicer
 from server.audit.watch import ALARM
 from server.ledger.export import CHECKPOINT, read_checkpoint
 from shared.errors import WillisError
@@ -45,7 +50,7 @@ def test_a_ledger_that_contradicts_what_was_seen_is_shouted_about(
     out, told = tmp_path / "seen", tmp_path / "told.json"
     with party.serving(run_dir) as host:
         assert watch(party, host, out).exit_code == 0
-    kept = (out / CHECKPOINT).read_bytes()
+    seen = (out / CHECKPOINT).read_bytes()
     rewrite(run_dir, make())
     tell = f'{sys.executable} -c \'import json, sys; json.dump(sys.argv[1:], open("{told}", "w"))\' shout'
     with party.serving(run_dir) as host:
@@ -55,10 +60,43 @@ def test_a_ledger_that_contradicts_what_was_seen_is_shouted_about(
             assert "ALARM" in done.stderr
             assert said in done.stderr
     assert json.loads(told.read_text()) == ["shout", str(out / EVIDENCE)]
-    assert (out / CHECKPOINT).read_bytes() == kept
+    assert (out / CHECKPOINT).read_bytes() == seen
     (evidence,) = (out / EVIDENCE).iterdir()
-    assert (evidence / "kept").read_bytes() == kept
+    assert (evidence / "kept").read_bytes() == seen
     assert read_checkpoint(evidence / "shown").is_by(COORDINATOR.public_key)
+
+
+def stalls(self: Servicer, request: object, context: grpc.ServicerContext) -> Iterator[object]:
+    """Answer nothing for as long as anybody listens."""
+    ended = threading.Event()
+    if context.add_callback(ended.set):
+        ended.wait(30)
+    yield from ()
+
+
+def denies(self: Servicer, request: object, context: grpc.ServicerContext) -> object:
+    context.abort(grpc.StatusCode.OUT_OF_RANGE, "the ledger was never that long")
+
+
+@pytest.mark.parametrize("kind", HISTORIES)
+def test_a_service_that_withholds_what_it_is_asked_does_not_keep_the_alarm_back(
+    party: Party, run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    out = tmp_path / "seen"
+    with party.serving(run_dir) as host:
+        assert watch(party, host, out).exit_code == 0
+    rewrite(run_dir, HISTORIES[kind][0]())
+    monkeypatch.setattr(kept, "_SECONDS", 0.5)
+    monkeypatch.setattr(Servicer, "StreamEvents", stalls)
+    monkeypatch.setattr(Servicer, "GetConsistencyProof", denies)
+    with party.serving(run_dir) as host:
+        done = watch(party, host, out, "--once", "--pin", COORDINATOR.public_key)
+        assert done.exit_code == ALARM, done.output
+        (evidence,) = (out / EVIDENCE).iterdir()
+        assert read_checkpoint(evidence / "shown").is_by(COORDINATOR.public_key)
+        begun = time.monotonic()
+        assert watch(party, host, out).exit_code == 1  # without a pin it must ask who keeps the ledger
+        assert time.monotonic() - begun < 10
 
 
 def test_another_key_is_an_alarm(party: Party, host: str, tmp_path: Path) -> None:
