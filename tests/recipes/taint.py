@@ -15,6 +15,7 @@ import client.training
 from shared.ledger.events import Run, Settle
 from shared.messages import UpdateReply
 from shared.recipes.base import sent_to_sites
+from shared.recipes.query_distance import DistanceQuery
 from tests.client.conversation import Conversation, body_of, event_of, model_of, run_of
 from tests.cohorts import site_for
 from tests.recipes.guarantees import silence_the_door
@@ -32,7 +33,8 @@ def a_run(subject: Subject) -> Run:
 def everything_sent(folder: Path, subject: Subject, noise_seed: int = 1) -> list[bytes]:
     """Take a site through a whole run, mistakes included; return all it sends."""
     recipe, run = subject.recipe, a_run(subject)
-    model = sent_to_sites(recipe, subject.model)
+    asks = isinstance(recipe, DistanceQuery)  # about the cases of this subject; other networks are built anew
+    model = sent_to_sites(recipe, subject.model) if asks else model_of(recipe)
     site = Conversation(folder, noise_seed=noise_seed)
     site.train(run, 1, model)  # refused: nothing is reserved yet
     site.enrol(recipe)

@@ -14,7 +14,7 @@ from server.audit.command import audit
 from server.audit.comparison import compare_reports
 from server.audit.sources import Lineage, Relation, lineage
 from server.ledger.export import export_ledger
-from server.report.build import build_report, write_report
+from server.report.build import FORMAT, build_report, write_report
 from shared.canonical import canonical, digest
 from shared.ledger.events import Event, Incident, Past, Release
 from shared.ledger.log import SignedEvent
@@ -210,7 +210,7 @@ def test_the_exit_status_is_that_of_diff(before: Path, after: Path, tmp_path: Pa
     (tmp_path / "report.json").write_text("{}")
     wrong = compared(before, tmp_path / "report.json")
     assert wrong.exit_code == 2
-    assert "not a report of form willis-report/2" in wrong.output
+    assert f"not a report of form {FORMAT}" in wrong.output
     assert compared(before, tmp_path).exit_code == 2  # no report in the folder
 
 
