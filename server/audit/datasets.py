@@ -10,7 +10,7 @@ from server.audit.mirror import Fetched
 from server.audit.mirror import Report as Progress
 from server.audit.remote import NotFound, OutOfRange, Remote
 from server.audit.service.released import PROOF, is_plain, releases_of
-from server.dataset.seal import NAMESPACE, SIGNATURE, SUMS, listed_sums
+from server.dataset.files.seal import NAMESPACE, SIGNATURE, SUMS, listed_sums
 from shared.canonical import digest
 from shared.errors import LedgerError
 from shared.files import write_durably

@@ -9,9 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from server.audit.checks import check_release, check_seal
-from server.dataset.candidate import DIGITS, NETWORK
-from server.dataset.candidate import FOLDER as CANDIDATES
-from server.dataset.seal import SUMS, sealed_by
+from server.dataset.files.seal import SUMS, sealed_by
+from server.dataset.releasing.candidate import DIGITS, NETWORK
+from server.dataset.releasing.candidate import FOLDER as CANDIDATES
 from server.portal.books import Books, Held, Reading
 from shared.canonical import digest
 from shared.ledger.events import Release

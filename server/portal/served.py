@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server.dataset.seal import SIGNATURE, SUMS, listed_sums
+from server.dataset.files.seal import SIGNATURE, SUMS, listed_sums
 
 VIEWER, SHEET, CARD, PROOF = "index.html", "contact-sheet.png", "README.md", "release.tlog-proof"
 UNSHOWN = "application/octet-stream"  # of what a browser saves and does not open

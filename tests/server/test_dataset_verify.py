@@ -13,9 +13,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from server.dataset.checking.verify import examine_dataset
+from server.dataset.files.seal import PROOF, SIGNATURE, SUMS
 from server.dataset.publication import publish
-from server.dataset.seal import PROOF, SIGNATURE, SUMS
-from server.dataset.verify import examine_dataset
 from server.run.folder import RunFolder
 from shared.canonical import digest
 from shared.imaging import nifti
@@ -299,7 +299,7 @@ def test_the_command_says_what_it_could_not_verify_and_fails_where_something_doe
 
 def test_it_needs_neither_torch_nor_flwr(original: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from server.dataset.verify import examine_dataset; "
+        "import sys; from pathlib import Path; from server.dataset.checking.verify import examine_dataset; "
         f"found = list(examine_dataset(Path({str(original)!r}), None)); "
         "sys.exit('torch' in sys.modules or 'flwr' in sys.modules or not all(f.passed for f in found))"
     )

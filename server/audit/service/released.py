@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path, PurePosixPath
 
-from server.dataset.seal import SIGNATURE, SUMS, listed_sums
+from server.dataset.files.seal import SIGNATURE, SUMS, listed_sums
 from shared.canonical import digest
 from shared.ledger.events import Event, Release
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from server.dataset.cases import Case
-from server.dataset.contents import LICENCE, MEANING, Contents
-from server.dataset.text import Row, write_json, write_table
+from server.dataset.files.cases import Case
+from server.dataset.files.contents import LICENCE, MEANING, Contents
+from server.dataset.files.text import Row, write_json, write_table
 from shared.canonical import Json
 from shared.imaging.anatomy import STRUCTURES
 from shared.imaging.case_names import NOT_BIDS, SYNTHETIC, stem, subfolder
