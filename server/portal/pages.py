@@ -29,7 +29,7 @@ def front(request: Request) -> Response:
         "overview.html",
         "Overview",
         "Overview",
-        reading.books[0] if len(reading.books) == 1 else None,
+        reading.only,
         shown=[(books, overview(books)) for books in reading.books],
         unread=[{"name": one.name, "why": portal.plain(one.why)} for one in reading.unread],
         waiting={books.id: [data for data in waiting if data.books is books] for books in reading.books},

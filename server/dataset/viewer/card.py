@@ -7,7 +7,6 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-
 _NOTHING = ("image", "link_open", "link_close", "html_inline", "html_block")
 
 
