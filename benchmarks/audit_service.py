@@ -28,7 +28,7 @@ from benchmarks.plain_tls import receive
 from server.audit.mirror import fetch_ledger
 from server.audit.remote import ClientFiles, Remote, remote
 from server.audit.service.servicer import CHUNK_BYTES
-from server.dataset.seal import SUMS, seal
+from server.dataset.files.seal import SUMS, seal
 from server.ledger.export import CHECKPOINT, LINES, jsonl
 from shared.canonical import digest
 from shared.files import write_durably

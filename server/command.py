@@ -86,7 +86,7 @@ def network(run: Path, out: Path, unsafe_non_private: bool, publish_anyway: bool
       willis network run maps.safetensors
       willis perfusion sub-001_dsc.nii.gz maps --network maps.safetensors
     """
-    from server.dataset.publishing import outcome_lines
+    from server.dataset.commands.publishing import outcome_lines
     from server.run.sampling import hand_over
 
     done = hand_over(run, out, unsafe=unsafe_non_private, anyway=publish_anyway)

@@ -10,9 +10,9 @@ from client.app import records_of
 from client.cohort import find_cohort, is_site
 from client.policy import POLICY_FILE, read_policy
 from client.site import Site
-from server.dataset.candidate import GateShut
-from server.dataset.publishing import outcome_lines
-from server.dataset.release import Outcome
+from server.dataset.commands.publishing import outcome_lines
+from server.dataset.releasing.candidate import GateShut
+from server.dataset.releasing.release import Outcome
 from server.report.build import write_report
 from server.run.asked import Asked
 from server.run.coordinator import Extent

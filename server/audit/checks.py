@@ -11,8 +11,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from server.dataset.claims import privacy_claims
-from server.dataset.seal import SUMS, seal_faults, sealed_by
+from server.dataset.files.claims import privacy_claims
+from server.dataset.files.seal import SUMS, seal_faults, sealed_by
 from server.dataset.viewer import VIEWER
 from server.ledger.export import CHECKPOINT, LINES, jsonl, read_checkpoint
 from server.report.build import build_report, report_bytes

@@ -1,6 +1,5 @@
 """Data sets of a ledger that was fetched: each file checked against the sums that the coordinator sealed."""
 
-import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,8 +8,8 @@ from pathlib import Path
 from server.audit.mirror import Fetched
 from server.audit.mirror import Report as Progress
 from server.audit.remote import NotFound, OutOfRange, Remote
-from server.audit.service.released import PROOF, is_plain, releases_of
-from server.dataset.seal import NAMESPACE, SIGNATURE, SUMS, listed_sums
+from server.audit.service.released import is_plain, releases_of
+from server.dataset.files.seal import NAMESPACE, PROOF, SIGNATURE, SUMS, listed_sums, sha256
 from shared.canonical import digest
 from shared.errors import LedgerError
 from shared.files import write_durably
@@ -80,7 +79,7 @@ class _Download:
     def _file(self, name: str, value: str, report: Callable[[], None]) -> None:
         """Fetch a file unless it is here."""
         path, part = self._folder / name, self._parts / digest(f"{self._manifest} {name}".encode())
-        if path.exists() and _sha256(path) == value:
+        if path.exists() and sha256(path) == value:
             self._bytes += path.stat().st_size
             report()
             return
@@ -103,12 +102,7 @@ class _Download:
             except OutOfRange:
                 pass  # more is here than the file has
             self._bytes += begun
-        fine = _sha256(part) == value
+        fine = sha256(part) == value
         if not fine:
             part.unlink()
         return fine
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from server.audit.checks import guarded
-from server.dataset.claims import claim_in_words
+from server.dataset.files.claims import claim_in_words
 from shared.canonical import digest
 from shared.ledger.events import Run
 from shared.ledger.finding import Finding

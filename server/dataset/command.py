@@ -5,13 +5,13 @@ import click
 from shared.lazy_group import LazyGroup
 
 _COMMANDS = {
-    "publish": "server.dataset.publishing:publish",
-    "approve": "server.dataset.approving:approve",
-    "release": "server.dataset.approving:release",
-    "steward": "server.dataset.stewarding:steward",
-    "verify": "server.dataset.verifying:verify",
-    "pack": "server.dataset.packing:pack",
-    "dicom": "server.dataset.exporting:dicom",
+    "publish": "server.dataset.commands.publishing:publish",
+    "approve": "server.dataset.commands.approving:approve",
+    "release": "server.dataset.commands.approving:release",
+    "steward": "server.dataset.commands.stewarding:steward",
+    "verify": "server.dataset.commands.verifying:verify",
+    "pack": "server.dataset.commands.packing:pack",
+    "dicom": "server.dataset.commands.exporting:dicom",
 }
 
 _EPILOG = """\b

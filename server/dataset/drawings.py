@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from server.dataset.cases import Case, check_cases, write_cases
+from server.dataset.files.cases import Case, check_cases, write_cases
 from server.dataset.publication import whole_or_nothing
 from shared.imaging.scan import Role, Scan
 from shared.ledger.events import Run

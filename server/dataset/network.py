@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load
 
-from server.dataset.candidate import NETWORK, Candidate, drawing_place, place
-from server.dataset.claims import claim_in_words
+from server.dataset.files.claims import claim_in_words
 from server.dataset.gate.rules import check_run
-from server.dataset.release import Outcome, record_gate, refuse_existing, settle
+from server.dataset.releasing.candidate import NETWORK, Candidate, drawing_place, place
+from server.dataset.releasing.release import Outcome, record_gate, refuse_existing, settle
 from server.run.coordinator import load_model
 from server.run.folder import RunFolder
 from shared.canonical import digest

@@ -9,17 +9,18 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from server.dataset.card import CARD
-from server.dataset.croissant import CROISSANT
-from server.dataset.deposit import REGISTRY, ZENODO
-from server.dataset.manifest import TABLE
-from server.dataset.seal import PROOF, SIGNATURE, SUMS, files_in, sha256
-from server.dataset.verify import require_sound
+from server.dataset.checking.verify import require_sound
+from server.dataset.files.card import CARD
+from server.dataset.files.cases import SHEET
+from server.dataset.files.croissant import CROISSANT
+from server.dataset.files.deposit import REGISTRY, ZENODO
+from server.dataset.files.manifest import TABLE
+from server.dataset.files.seal import PROOF, SIGNATURE, SUMS, files_in, sha256
 from shared.errors import PublicationRefused
 from shared.files import new_folder
 
 # The card shows the sheet, and croissant.json describes the table.
-_BESIDE = (CARD, "contact-sheet.png", ZENODO, CROISSANT, TABLE, REGISTRY, PROOF)
+_BESIDE = (CARD, SHEET, ZENODO, CROISSANT, TABLE, REGISTRY, PROOF)
 
 
 def pack(dataset: Path, out: Path) -> Path:

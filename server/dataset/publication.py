@@ -2,25 +2,33 @@
 
 Order, so that a crash at any instant leaves no half data set and none without its record in the ledger: write
 aside, ask the gate, which reads everything back, record what it found, keep as a candidate; then as
-`server.dataset.release`. Published again after a crash, the same scans give the same bytes and the same records.
+`server.dataset.releasing.release`. Published again after a crash, the same scans give the same bytes and the same
+records.
 """
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from server.dataset.candidate import Candidate, GateShut, drawing_place, place, write_statement
-from server.dataset.cases import check_cases, write_cases
-from server.dataset.contents import Contents
-from server.dataset.files import write_files
+from server.dataset.files.cases import check_cases, write_cases
+from server.dataset.files.contents import Contents
+from server.dataset.files.mark import mark_of
+from server.dataset.files.origin import USUAL, Origin
+from server.dataset.files.seal import seal, seal_faults, sealed_by
+from server.dataset.files.unsafe_card import unsafe_card
+from server.dataset.files.writing import write_files
 from server.dataset.gate.distance import Demands
 from server.dataset.gate.reading import check_files
 from server.dataset.gate.rules import check_run
-from server.dataset.mark import mark_of
-from server.dataset.origin import USUAL, Origin
-from server.dataset.release import Outcome, distance_so_far, publish_records, record_gate, refuse_existing, settle
-from server.dataset.seal import seal, seal_faults, sealed_by
-from server.dataset.unsafe_card import unsafe_card
+from server.dataset.releasing.candidate import Candidate, GateShut, drawing_place, place, write_statement
+from server.dataset.releasing.release import (
+    Outcome,
+    distance_so_far,
+    publish_records,
+    record_gate,
+    refuse_existing,
+    settle,
+)
 from server.run.folder import RunFolder
 from shared.canonical import digest
 from shared.errors import PublicationRefused

@@ -12,8 +12,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from server.portal import approval_pages, comparing, dataset_pages, pages
+from server.portal.books import Books
 from server.portal.guard import LOOPBACK, Guard
-from server.portal.portal import Portal, message
+from server.portal.portal import Portal, message, portal_of
 from server.portal.rendering import FILES
 from shared.errors import WillisError
 
@@ -85,11 +86,19 @@ def _http(request: Request, err: Exception) -> Response:
     assert isinstance(err, HTTPException)
     usual = err.detail in ("Not Found", "Method Not Allowed")
     words = _WORDS.get(err.status_code, err.detail) if usual else err.detail
-    return message(request, "Not found" if err.status_code == 404 else "Not done", words, err.status_code)
+    title = "Not found" if err.status_code == 404 else "Not done"
+    return message(request, title, words, err.status_code, _nearest(request))
 
 
 def _willis(request: Request, err: Exception) -> Response:
-    return message(request, "It could not be read", f"{str(err)[:1].upper()}{str(err)[1:]}.", 503)
+    words = f"{str(err)[:1].upper()}{str(err)[1:]}."
+    return message(request, "It could not be read", words, 503, _nearest(request))
+
+
+def _nearest(request: Request) -> Books | None:
+    """Return the federation whose menu an error page shows: the address's, or the only one."""
+    reading = portal_of(request).read()
+    return reading.of(str(request.path_params.get("federation", ""))) or reading.only
 
 
 def _other(request: Request, err: Exception) -> Response:

@@ -7,13 +7,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.dataset.files.cases import SHEET
+from server.dataset.viewer import VIEWER
 from server.portal.books import Held
 from server.portal.datasets import quick_findings
 from server.portal.forms import fields
 from server.portal.overview import is_running
 from server.portal.portal import page, portal_of, set_of
 from server.portal.queue import candidate, candidates, commands
-from server.portal.served import SHEET, VIEWER, path_of
+from server.portal.served import path_of
 from server.portal.taking import LedgerBusy, is_busy, ledger_of, take
 from shared.errors import UsageError, WillisError
 
@@ -22,9 +24,8 @@ def queue_page(request: Request) -> Response:
     """Show every candidate, those that wait first."""
     portal = portal_of(request)
     reading = portal.read()
-    books = reading.books[0] if len(reading.books) == 1 else None
     found = candidates(portal.sets(reading))
-    return page(request, "approvals.html", "Approvals", "Approvals", books, found=found)
+    return page(request, "approvals.html", "Approvals", "Approvals", reading.only, found=found)
 
 
 async def decide_page(request: Request) -> Response:

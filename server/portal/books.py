@@ -88,6 +88,11 @@ class Reading:
     books: tuple[Books, ...]
     unread: tuple[Unread, ...]
 
+    @property
+    def only(self) -> Books | None:
+        """The one federation; None where there are several, or none."""
+        return self.books[0] if len(self.books) == 1 else None
+
     def of(self, federation: str) -> Books | None:
         """Return the federation of that id."""
         return next((books for books in self.books if books.id == federation), None)

@@ -7,11 +7,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from server.dataset.files.cases import SHEET
+from server.dataset.viewer import VIEWER
 from server.portal import guard
 from server.portal.datasets import DataSet, findings, quick_findings, strangers
 from server.portal.portal import number, page, portal_of, set_of
 from server.portal.queue import gate_of
-from server.portal.served import SHEET, UNSHOWN, VIEWER, card_of, claims_of, files, media_type, path_of, plain_file
+from server.portal.served import UNSHOWN, card_of, claims_of, files, media_type, path_of, plain_file
 from shared.ledger.finding import Finding
 
 _ROWS = 200  # files on one page
@@ -26,13 +28,12 @@ def list_page(request: Request) -> Response:
     reading = portal.read()
     sets = [data for data in portal.sets(reading) if not data.is_network]
     sheets = {data.id: path_of(data.folder, SHEET) is not None for data in sets}
-    books = reading.books[0] if len(reading.books) == 1 else None
     return page(
         request,
         "datasets.html",
         "Data sets",
         "Data sets",
-        books,
+        reading.only,
         sets=sets,
         sheets=sheets,
         strangers=strangers(sets, portal.datasets),

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from server.audit.checks import check_release, check_seal
-from server.dataset.candidate import DIGITS, NETWORK
-from server.dataset.candidate import FOLDER as CANDIDATES
-from server.dataset.seal import SUMS, sealed_by
+from server.audit.checks import check_release
+from server.dataset.checking.verify import examine_dataset
+from server.dataset.files.seal import SUMS, sealed_by
+from server.dataset.releasing.candidate import DIGITS, NETWORK
+from server.dataset.releasing.candidate import FOLDER as CANDIDATES
 from server.portal.books import Books, Held, Reading
 from shared.canonical import digest
 from shared.ledger.events import Release
@@ -95,12 +96,12 @@ def quick_findings(data: DataSet) -> list[Finding]:
 
 
 def findings(data: DataSet) -> list[Finding]:
-    """Read every file and return what an audit finds of this data set."""
-    books = data.books
-    key = books.ledger.terms.public_key
-    found = [check_seal(data.folder, key)]
+    """Read every file: what `willis dataset verify` finds, and what the ledger at hand says of the release."""
+    ledger = data.books.ledger
+    key = ledger.terms.public_key
+    found = list(examine_dataset(data.folder, key))
     if data.release is not None:
-        found.append(check_release(data.folder, list(books.ledger.events), data.release.run, key))
+        found.append(check_release(data.folder, ledger.events, data.release.run, key))
     return found
 
 

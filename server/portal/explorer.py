@@ -1,24 +1,16 @@
 """The ledger, entry by entry: filters, pages, and the proof that an entry is in the signed log."""
 
-import base64
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.portal.books import Books, Ledger
 from server.portal.sentences import sentence
 from shared.errors import LedgerError
-from shared.ledger.checkpoint import Checkpoint, parse_checkpoint
+from shared.ledger.checkpoint import parse_checkpoint
 from shared.ledger.events import Enrol, Event, Federation, Round, Steward
 from shared.ledger.log import bound, steward_name
-from shared.ledger.merkle import (
-    consistency_proof,
-    inclusion_proof,
-    leaf_hash,
-    root_of,
-    verify_consistency,
-    verify_inclusion,
-)
+from shared.ledger.merkle import consistency_proof, leaf_hash, root_of, verify_consistency
+from shared.ledger.tlog_proof import TlogProof
 
 ROWS = 25  # on one page
 
@@ -54,22 +46,8 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Proof:
-    """That an entry is in the log which a checkpoint fixes: the hashes beside its way up to the root."""
-
-    leaf: bytes
-    hashes: tuple[bytes, ...]
-    checkpoint: Checkpoint
-    holds: bool  # checked when it was made
-
-    def text(self, index: int) -> str:
-        """Return the proof in the format of C2SP tlog-proof."""
-        return tlog_proof(index, self.hashes, self.checkpoint)
-
-
-@dataclass(frozen=True)
 class Entry:
-    """Everything about one entry; `proof` is None while no signed checkpoint covers it."""
+    """Everything about one entry; `proof` is None while no signed checkpoint covers it, `is_proved` checks it."""
 
     index: int
     type: str
@@ -80,7 +58,8 @@ class Entry:
     words: str
     canonical: str
     readable: str
-    proof: Proof | None
+    proof: TlogProof | None
+    is_proved: bool
 
 
 @dataclass(frozen=True)
@@ -112,7 +91,7 @@ def entry(books: Books, index: int) -> Entry | None:
     if not 0 <= index < len(ledger.events):
         return None
     signed, raw = ledger.events[index], ledger.lines[index]
-    row, key = _row(ledger, index), _key_at(ledger, index)
+    row, key, proof = _row(ledger, index), _key_at(ledger, index), _prove(books, index)
     return Entry(
         index=index,
         type=row.type,
@@ -123,18 +102,9 @@ def entry(books: Books, index: int) -> Entry | None:
         words=row.words,
         canonical=raw.decode(),
         readable=json.dumps(json.loads(raw), indent=2, ensure_ascii=False),
-        proof=prove(ledger.lines, index, books.signed),
+        proof=proof,
+        is_proved=proof is not None and proof.holds(ledger.terms.public_key),
     )
-
-
-def prove(lines: Sequence[bytes], index: int, signed: Checkpoint | None) -> Proof | None:
-    """Return the proof that line `index` is in the log of `signed`; None where that ends before it."""
-    if signed is None or index >= signed.head.size:
-        return None
-    leaves = [leaf_hash(raw) for raw in lines[: signed.head.size]]
-    hashes = tuple(inclusion_proof(leaves, index))
-    root = bytes.fromhex(signed.head.root)
-    return Proof(leaves[index], hashes, signed, verify_inclusion(leaves[index], index, len(leaves), hashes, root))
 
 
 def compare(books: Books, text: str) -> Answer:
@@ -167,10 +137,11 @@ def compare(books: Books, text: str) -> Answer:
     return Answer(False, words + "stop publishing, and tell every hospital.")
 
 
-def tlog_proof(index: int, hashes: Sequence[bytes], checkpoint: Checkpoint) -> str:
-    """Return an inclusion proof as a C2SP tlog-proof (v1), which other implementations read."""
-    path = "".join(f"{base64.b64encode(value).decode()}\n" for value in hashes)
-    return f"c2sp.org/tlog-proof@v1\nindex {index}\n{path}\n{checkpoint.text}"
+def _prove(books: Books, index: int) -> TlogProof | None:
+    """Return the proof that an entry is in the log that was signed last; None where that ends before it."""
+    if books.signed is None or index >= books.signed.head.size:
+        return None
+    return TlogProof.of(books.ledger.lines[: books.signed.head.size], index, books.signed)
 
 
 def _is_wanted(event: Event, wanted: Filter) -> bool:

@@ -29,7 +29,7 @@ def front(request: Request) -> Response:
         "overview.html",
         "Overview",
         "Overview",
-        reading.books[0] if len(reading.books) == 1 else None,
+        reading.only,
         shown=[(books, overview(books)) for books in reading.books],
         unread=[{"name": one.name, "why": portal.plain(one.why)} for one in reading.unread],
         waiting={books.id: [data for data in waiting if data.books is books] for books in reading.books},
@@ -106,9 +106,9 @@ def entry_file(request: Request) -> Response:
         raise HTTPException(404, f"The ledger has no such entry; its last one is {len(books.ledger.lines) - 1}.")
     if _last(request) == "entry.json":
         return _download(found.canonical, f"entry-{found.index}.json")
-    if found.proof is None or not found.proof.holds:
+    if found.proof is None or not found.is_proved:
         raise HTTPException(404, "No signed checkpoint at hand covers this entry, so there is no proof of it yet.")
-    return _download(found.proof.text(found.index), f"entry-{found.index}.tlog-proof")
+    return _download(found.proof.text, f"entry-{found.index}.tlog-proof")
 
 
 def ledger_file(request: Request) -> Response:

@@ -94,9 +94,9 @@ def page(
     return HTMLResponse(text, status)
 
 
-def message(request: Request, title: str, words: str, status: int) -> Response:
+def message(request: Request, title: str, words: str, status: int, books: Books | None = None) -> Response:
     """Return a page that says one thing, without places of this machine."""
-    return page(request, "message.html", title, "", None, status=status, words=portal_of(request).plain(words))
+    return page(request, "message.html", title, "", books, status=status, words=portal_of(request).plain(words))
 
 
 def _menu(books: Books | None) -> list[tuple[str, str]]:

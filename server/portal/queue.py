@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from shlex import quote
 
-from server.dataset.candidate import FOLDER
+from server.dataset.releasing.candidate import FOLDER
 from server.portal.datasets import DataSet
 from shared.ledger.events import Approval, Gate
 from shared.ledger.release_rules import by_gate, decisions_on, kind_of, not_released

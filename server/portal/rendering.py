@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from server.dataset.viewer.card import card_html
 from server.portal.budgets import Budget
 from server.report import svg
 from server.report.charts import budget_chart
@@ -26,7 +26,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(FILES),
     )
     found.filters.update(
-        {"figure": figure, "share": share, "size": size, "bar": bar, "card": card, "count": count}
+        {"figure": figure, "share": share, "size": size, "bar": bar, "card": card_html, "count": count}
     )
     return found
 
@@ -52,23 +52,6 @@ def bar(budget: Budget) -> Markup:
 def picture(budgets: tuple[Budget, ...]) -> Markup:
     """Return the report's chart of all budgets; empty where no cap holds."""
     return Markup(budget_chart([budget.drawn for budget in budgets]))  # escaped where it is drawn
-
-
-def card(text: str) -> Markup:
-    """Return a data set's card as HTML: no raw HTML, no links and no pictures come through.
-
-    >>> card("---\\nlicense: x\\n---\\n# Title <b>\\n[a](javascript:b)")
-    Markup('<h3>Title &lt;b&gt;</h3>\\n<p>[a](javascript:b)</p>\\n')
-    """
-    if text.startswith("---\n"):  # a header for machines
-        text = text.partition("\n---\n")[2]
-    rules = MarkdownIt("commonmark", {"html": False}).enable("table")
-    rules.disable(["link", "image", "autolink", "reference", "html_inline", "html_block", "entity"])
-    tokens = rules.parse("\n".join(line for line in text.split("\n") if not line.startswith("![")))
-    for token in tokens:
-        if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"  # below the page's own headings
-    return Markup(rules.renderer.render(tokens, rules.options, {}))  # escaped by the renderer
 
 
 def size(number: int | None) -> str:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server.dataset.seal import SIGNATURE, SUMS, listed_sums
+from server.dataset.files.bids import DESCRIPTION
+from server.dataset.files.card import CARD
+from server.dataset.files.cases import SHEET
+from server.dataset.files.seal import PROOF, SUMS, UNLISTED, listed_sums
+from server.dataset.viewer import VIEWER
 
-VIEWER, SHEET, CARD, PROOF = "index.html", "contact-sheet.png", "README.md", "release.tlog-proof"
 UNSHOWN = "application/octet-stream"  # of what a browser saves and does not open
-DESCRIPTION = "dataset_description.json"
 _MOST_TEXT = 1_000_000  # bytes of a card or description that are read
-_SEAL = (SUMS, SIGNATURE, PROOF)  # not listed in SHA256SUMS
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def files(folder: Path) -> list[File]:
     if not folder.is_dir():
         return []
     listed = [File(name, value, _size(folder, name)) for name, value in sorted(listed_sums(folder).items())]
-    seal = [File(name, "", _size(folder, name)) for name in _SEAL]
+    seal = [File(name, "", _size(folder, name)) for name in UNLISTED]
     return [*listed, *(file for file in seal if file.size is not None)]
 
 
@@ -37,7 +38,7 @@ def path_of(folder: Path, name: str) -> Path | None:
     """Return the file of that name if it may be served: listed or of the seal, plain, and inside `folder`."""
     if not (folder / SUMS).is_file():
         return None
-    return plain_file(folder, name) if name in _SEAL or name in listed_sums(folder) else None
+    return plain_file(folder, name) if name in UNLISTED or name in listed_sums(folder) else None
 
 
 def media_type(name: str) -> str:

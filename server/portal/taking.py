@@ -5,8 +5,8 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from server.dataset.approval import accept_approval
-from server.dataset.candidate import DIGITS
+from server.dataset.releasing.approval import accept_approval
+from server.dataset.releasing.candidate import DIGITS
 from server.portal.books import Held
 from server.portal.datasets import DataSet
 from shared.errors import LedgerError, UsageError

@@ -4,7 +4,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.dataset.seal import SUMS, seal_faults
+from server.dataset.files.seal import SUMS, seal_faults
 from server.run.drawing import LESIONS, TRANSLATOR, is_chain
 from server.run.folder import RunFolder
 from shared.canonical import digest

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from server.dataset.origin import USUAL, Origin
+from server.dataset.files.origin import USUAL, Origin
 from server.run.coordinator import load_model
 from server.run.folder import RunFolder
 from shared.errors import UsageError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from server.dataset.network import publish_network, write_unsafe_network
 from server.dataset.publication import publish, write_unsafe_samples
-from server.dataset.release import Outcome
+from server.dataset.releasing.release import Outcome
 from server.run.coordinator import recipe_of
 from server.run.drawing import Drawer, drawer_of
 from server.run.folder import RunFolder

@@ -42,6 +42,11 @@ class TlogProof:
         return cls(lines[index], index, tuple(hashes), checkpoint)
 
     @property
+    def leaf(self) -> bytes:
+        """The entry as a leaf of the tree, where the way begins."""
+        return leaf_hash(self.entry)
+
+    @property
     def text(self) -> str:
         """The whole file."""
         hashes = "".join(f"{_base64(value)}\n" for value in self.hashes)
@@ -51,7 +56,7 @@ class TlogProof:
         """Whether the owner of `public_key` (hexadecimal) signed a log with this entry at this place."""
         head = self.checkpoint.head
         root = bytes.fromhex(head.root)
-        included = verify_inclusion(leaf_hash(self.entry), self.index, head.size, self.hashes, root)
+        included = verify_inclusion(self.leaf, self.index, head.size, self.hashes, root)
         return included and self.checkpoint.is_by(public_key)
 
 

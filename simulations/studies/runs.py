@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.dataset.candidate import GateShut
+from server.dataset.releasing.candidate import GateShut
 from server.run.asked import Asked
 from server.run.folder import RunFolder
 from server.run.sampling import draw_to_look_at, publish_more

@@ -21,7 +21,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def exported(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from server.dataset.dicom import write_dicom
+    from server.dataset.dicom.writing import write_dicom
 
     out = tmp_path_factory.mktemp("out") / "dicom"
     assert write_dicom(dataset, out) == (2, 2)
@@ -45,7 +45,7 @@ def test_every_instance_says_that_it_is_synthetic_and_of_no_patient(exported: Pa
 
 
 def test_the_same_data_set_gives_the_same_bytes(dataset: Path, exported: Path, tmp_path: Path) -> None:
-    from server.dataset.dicom import write_dicom
+    from server.dataset.dicom.writing import write_dicom
 
     write_dicom(dataset, tmp_path / "again")
     files = [path.relative_to(exported) for path in exported.rglob("*.dcm")]
@@ -84,7 +84,7 @@ def test_images_keep_their_values_and_their_place(dataset: Path, exported: Path)
 
 
 def test_masks_alone_cannot_be_exported(tmp_path: Path) -> None:
-    from server.dataset.dicom import write_dicom
+    from server.dataset.dicom.writing import write_dicom
 
     masks = released(tmp_path / "run", "lesions")
     with pytest.raises(UsageError, match="labels without images"):

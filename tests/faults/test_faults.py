@@ -13,10 +13,10 @@ import torch
 
 from client import history
 from client.site import Site
-from server.dataset.approval import approval_bytes
-from server.dataset.candidate import Candidate
 from server.dataset.publication import publish
-from server.dataset.release import release
+from server.dataset.releasing.approval import approval_bytes
+from server.dataset.releasing.candidate import Candidate
+from server.dataset.releasing.release import release
 from server.run.folder import RunFolder
 from shared.errors import WillisError
 from shared.imaging.scan import Role

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from server.dataset.files.seal import NAMESPACE, SIGNATURE, SUMS, sums_of
 from server.dataset.publication import publish
-from server.dataset.seal import NAMESPACE, SIGNATURE, SUMS, sums_of
 from server.run.folder import RunFolder
 from shared.imaging.scan import Role, Scan, Timing
 from shared.sshsig import ssh_sign

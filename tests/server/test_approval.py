@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 from torch import nn
 
-from server.dataset import network, publication, release
-from server.dataset.approval import accept_approval, approval_bytes
-from server.dataset.candidate import FOLDER, WHY, Candidate, GateShut
+from server.dataset import network, publication
+from server.dataset.files.seal import PROOF, SIGNATURE, SUMS
 from server.dataset.gate.distance import DEMANDS_FILE, DISTANCE
 from server.dataset.network import publish_network
 from server.dataset.publication import publish
-from server.dataset.release import Outcome
-from server.dataset.release import release as release_candidate
-from server.dataset.seal import PROOF, SIGNATURE, SUMS
-from server.dataset.stewards import make_keys, name_steward, withdraw_steward
+from server.dataset.releasing import release
+from server.dataset.releasing.approval import accept_approval, approval_bytes
+from server.dataset.releasing.candidate import FOLDER, WHY, Candidate, GateShut
+from server.dataset.releasing.release import Outcome
+from server.dataset.releasing.release import release as release_candidate
+from server.dataset.releasing.stewards import make_keys, name_steward, withdraw_steward
 from server.report.build import write_report
 from server.run.folder import RunFolder
 from shared.canonical import digest

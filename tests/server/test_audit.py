@@ -17,8 +17,8 @@ from safetensors.numpy import save_file
 from server.audit import steps as audit_steps
 from server.audit.command import audit, beyond
 from server.audit.steps import Evidence, examine
+from server.dataset.files.seal import NAMESPACE, SIGNATURE, SUMS, sums_of
 from server.dataset.publication import publish
-from server.dataset.seal import NAMESPACE, SIGNATURE, SUMS, sums_of
 from server.ledger.export import CHECKPOINT, WITNESSED, export_ledger, jsonl, read_checkpoint
 from server.report.build import write_report
 from server.run.folder import RunFolder

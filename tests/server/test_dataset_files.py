@@ -13,9 +13,9 @@ import nibabel as nib
 import pytest
 import yaml
 
-from server.dataset.croissant import PRIVACY
+from server.dataset.files.croissant import PRIVACY
+from server.dataset.files.seal import PROOF, SUMS
 from server.dataset.pack import pack
-from server.dataset.seal import PROOF, SUMS
 from shared.errors import PublicationRefused, UsageError
 from shared.imaging import nifti
 from shared.imaging.anatomy import STRUCTURES

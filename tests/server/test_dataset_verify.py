@@ -14,10 +14,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from server.dataset.proof import write_proof
+from server.dataset.checking.verify import examine_dataset
+from server.dataset.files.seal import PROOF, SIGNATURE, SUMS
 from server.dataset.publication import publish
-from server.dataset.seal import PROOF, SIGNATURE, SUMS
-from server.dataset.verify import examine_dataset
+from server.dataset.releasing.proof import write_proof
 from server.run.folder import RunFolder
 from shared.canonical import digest
 from shared.imaging import nifti
@@ -349,7 +349,7 @@ def test_no_name_of_a_file_moves_the_cursor(dataset: Path) -> None:
 
 def test_it_needs_neither_torch_nor_flwr(original: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from server.dataset.verify import examine_dataset; "
+        "import sys; from pathlib import Path; from server.dataset.checking.verify import examine_dataset; "
         f"found = list(examine_dataset(Path({str(original)!r}), None)); "
         "sys.exit('torch' in sys.modules or 'flwr' in sys.modules or not all(f.passed for f in found))"
     )

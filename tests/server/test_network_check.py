@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save
 
 from server.audit.network_check import check_network
-from server.dataset.claims import claim_in_words
+from server.dataset.files.claims import claim_in_words
 from server.ledger.recorder import Recorder
 from shared.canonical import digest
 from shared.ledger.events import Release

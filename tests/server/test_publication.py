@@ -11,13 +11,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from server.dataset import publication, release
-from server.dataset.cases import check_cases, write_cases
-from server.dataset.contents import MEANING
+from server.dataset import publication
+from server.dataset.files.cases import check_cases, write_cases
+from server.dataset.files.contents import MEANING
+from server.dataset.files.origin import USUAL
+from server.dataset.files.seal import NAMESPACE, SIGNATURE, SIGNERS, SUMS, sealed_by
 from server.dataset.gate import rules
-from server.dataset.origin import USUAL
 from server.dataset.publication import publish, write_unsafe_samples
-from server.dataset.seal import NAMESPACE, SIGNATURE, SIGNERS, SUMS, sealed_by
+from server.dataset.releasing import release
 from server.run import sampling
 from server.run.drawing import Drawer
 from server.run.folder import RunFolder

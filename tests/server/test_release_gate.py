@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from server.dataset.cases import write_cases
+from server.dataset.files.cases import write_cases
 from server.dataset.gate import checks
 from server.dataset.gate.agreement import RIM, brightness, map_faults
 from server.dataset.gate.alike import lesion_shape, middle_slice, shapes_alike

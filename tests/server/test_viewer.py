@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from server.dataset.cases import SHEET_CASES, write_cases
+from server.dataset.files.cases import SHEET_CASES, write_cases
 from server.dataset.viewer import VIEWER
 from server.dataset.viewer import cases as viewer_cases
 from server.dataset.viewer.cases import shown_cases

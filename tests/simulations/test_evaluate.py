@@ -12,7 +12,7 @@ import torch
 from click.testing import CliRunner, Result
 from torch import Tensor, nn
 
-from server.dataset.cases import write_cases
+from server.dataset.files.cases import write_cases
 from shared.errors import CohortError, UsageError
 from shared.evaluation.bootstrap import Interval
 from shared.evaluation.published import find_published

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.audit.service.history import History
-from server.audit.service.released import UNLISTED, Released, manifest_of, released_at
+from server.audit.service.released import Released, manifest_of, released_at
+from server.dataset.files.seal import UNLISTED
 from server.ledger.export import CHECKPOINT, WITNESSED, read_checkpoint
 from server.report.seal import NAMESPACE, SIGNATURE
 from server.run.folder import RunFolder

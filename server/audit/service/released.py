@@ -11,12 +11,9 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path, PurePosixPath
 
-from server.dataset.seal import SIGNATURE, SUMS, listed_sums
+from server.dataset.files.seal import SUMS, UNLISTED, listed_sums
 from shared.canonical import digest
 from shared.ledger.events import Event, Release
-
-PROOF = "release.tlog-proof"  # made after the seal, so outside of it, as the signature is
-UNLISTED = (SUMS, SIGNATURE, PROOF)
 
 
 @dataclass(frozen=True)

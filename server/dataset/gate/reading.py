@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from server.dataset.cases import Case
+from server.dataset.files.cases import Case
 from server.dataset.gate.checks import NAMED, check_figures
 from server.dataset.gate.figures import Figures, figures_of
 from shared.errors import CohortError, PublicationRefused

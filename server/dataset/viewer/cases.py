@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from server.dataset.cases import SHEET_CASES
+from server.dataset.files.cases import SHEET_CASES
 from shared.imaging import nifti
 from shared.imaging.perfusion.maps import NAMES, UNITS
 from shared.imaging.scan import Role

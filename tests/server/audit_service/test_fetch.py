@@ -20,7 +20,7 @@ from server.audit.reports import fetch_reports
 from server.audit.service import audit_pb2 as pb
 from server.audit.service import servicer
 from server.audit.service.servicer import Servicer
-from server.dataset.seal import PROOF, SIGNATURE, SUMS, seal_faults
+from server.dataset.files.seal import PROOF, SIGNATURE, SUMS, seal_faults
 from server.ledger.export import CHECKPOINT, LINES, jsonl, read_checkpoint, read_lines
 from server.report.build import write_report
 from shared.canonical import digest

@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from server.audit.service import audit_pb2 as pb
 from server.audit.service import rpc
 from server.audit.service.archive import Archive
-from server.dataset.seal import PROOF, SIGNATURE, SUMS, listed_sums
+from server.dataset.files.seal import PROOF, SIGNATURE, SUMS, listed_sums
 from server.ledger.export import CHECKPOINT, read_checkpoint, read_lines
 from shared.canonical import digest
 from shared.errors import LedgerError

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.image import imsave
 
-from server.dataset.seal import SUMS, seal
+from server.dataset.files.seal import SUMS, seal
 from server.ledger.export import export_ledger
 from server.run.folder import RunFolder
 from shared.canonical import digest

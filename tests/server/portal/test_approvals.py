@@ -88,7 +88,7 @@ def test_nothing_else_is_taken(steward: TestClient, own: Scene) -> None:
 
 
 def test_a_refusal_is_for_good(steward: TestClient, own: Scene) -> None:
-    """The rule is the ledger's (`server.dataset.approval`), and the page keeps to it."""
+    """The rule is the ledger's (`server.dataset.releasing.approval`), and the page keeps to it."""
     address = f"/approvals/{own.waiting}"
     for decision, status in (("approved", 200), ("refused", 200), ("approved", 200)):
         signed = own.approval(own.waiting, decision).decode()

@@ -62,7 +62,7 @@ def test_every_entry_is_genuine_and_proved_up_to_the_checkpoint(books: Books) ->
         found = entry(books, index)
         assert found is not None
         assert found.is_genuine
-        assert (found.proof is not None and found.proof.holds) == (index < 34)
+        assert (found.proof is not None, found.is_proved) == (index < 34, index < 34)
     assert entry(books, 35) is None
     assert entry(books, -1) is None
 
@@ -73,8 +73,9 @@ def test_the_downloaded_proof_convinces_another_implementation(visitor: TestClie
         base = f"/federation/{books.id}/ledger/{index}"
         data, text = visitor.get(f"{base}/entry.json").content, visitor.get(f"{base}/entry.tlog-proof").text
         head, _, note = text.partition("\n\n")
-        first, place, *hashes = head.split("\n")
+        first, extra, place, *hashes = head.split("\n")
         assert (first, place) == ("c2sp.org/tlog-proof@v1", f"index {index}")
+        assert base64.b64decode(extra.removeprefix("extra ")) == data
         size, root = note.split("\n")[1:3]
         total = hashlib.sha256(b"\x00" + data).digest()
         fn, sn = index, int(size) - 1

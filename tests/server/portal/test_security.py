@@ -193,6 +193,7 @@ def test_errors_are_pages(visitor: TestClient, shown: Scene) -> None:
         assert answer.status_code == 404, address
         assert answer.text.count("<h1>") == 1
         assert "overview" in answer.text.lower()
+        assert f'<a href="{base}/budget">Budget</a>' in answer.text, address  # the whole menu, here too
     assert visitor.delete("/").status_code == 405
     for query in (
         "page=-1",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from server.dataset.cases import Case
-from server.dataset.seal import sha256
-from server.dataset.text import Row, write_json, write_table
+from server.dataset.files.cases import Case
+from server.dataset.files.seal import sha256
+from server.dataset.files.text import Row, write_json, write_table
 from shared.errors import UsageError
 from shared.imaging.case_names import case_file
 from shared.imaging.scan import Role

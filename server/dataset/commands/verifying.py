@@ -27,8 +27,8 @@ def verify(folder: Path, key: str | None) -> None:
       willis dataset verify downloads/dataset
       willis dataset verify downloads/dataset --key 19e900a7...
     """
-    from server.dataset.verify import examine_dataset
-    from server.dataset.verify_log import RULES
+    from server.dataset.checking.log import RULES
+    from server.dataset.checking.verify import examine_dataset
 
     findings = []
     for finding in examine_dataset(folder, key):

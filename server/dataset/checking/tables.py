@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from server.audit.checks import guarded
-from server.dataset import training
-from server.dataset.bids import DESCRIPTION, label_table, participants, stripped
-from server.dataset.cases import Case
-from server.dataset.croissant import CROISSANT, PRIVACY
-from server.dataset.manifest import TABLE, manifest_table, name_of
-from server.dataset.seal import sha256
-from server.dataset.text import Row, table_bytes
+from server.dataset.files import training
+from server.dataset.files.bids import DESCRIPTION, label_table, participants, stripped
+from server.dataset.files.cases import Case
+from server.dataset.files.croissant import CROISSANT, PRIVACY
+from server.dataset.files.manifest import TABLE, manifest_table, name_of
+from server.dataset.files.seal import sha256
+from server.dataset.files.text import Row, table_bytes
 from shared.imaging.case_names import NOT_BIDS, stem, subfolder
 from shared.imaging.scan import Role
 from shared.ledger.finding import Finding

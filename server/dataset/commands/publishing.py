@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from server.dataset.approving import gate_lines
+from server.dataset.commands.approving import gate_lines
 
 if TYPE_CHECKING:
-    from server.dataset.release import Outcome
+    from server.dataset.releasing.release import Outcome
 
 
 @click.command()

@@ -15,7 +15,8 @@ from shared.imaging.case_names import SYNTHETIC, case_file
 from shared.imaging.scan import Role, Scan
 from shared.imaging.series import read_series, write_series
 
-SHEET_CASES = 12  # on the contact sheet: the first ones, not chosen ones
+SHEET = "contact-sheet.png"
+SHEET_CASES = 12  # on it: the first ones, not chosen ones
 SHEET_COLUMNS = 3
 
 
@@ -70,7 +71,7 @@ def write_cases(
             shown.append(scan)
     if not cases:
         raise PublicationRefused("there are no cases; ask for at least one sample")
-    (folder / "contact-sheet.png").write_bytes(sheet(shown))
+    (folder / SHEET).write_bytes(sheet(shown))
     return cases
 
 

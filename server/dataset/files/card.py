@@ -4,11 +4,11 @@ Its sections are those of the scorecard for synthetic medical data (Zamzmi et al
 made, for what it is meant, and seven criteria, of which those that need real images are left to whoever has some.
 """
 
-from server.dataset.contents import FORBIDDEN, INTENDED, KEYWORDS, LICENCE, LIMITS, MEANING, Contents
-from server.dataset.loaders import loaders
-from server.dataset.manifest import name_of
-from server.dataset.origin import Origin
-from server.dataset.seal import NAMESPACE
+from server.dataset.files.contents import FORBIDDEN, INTENDED, KEYWORDS, LICENCE, LIMITS, MEANING, Contents
+from server.dataset.files.loaders import loaders
+from server.dataset.files.manifest import name_of
+from server.dataset.files.origin import Origin
+from server.dataset.files.seal import NAMESPACE
 from server.report.words import NOISE, pretraining
 from shared.canonical import Json
 from shared.identity import Identity

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from server.dataset.cases import Case, described, read_case
-from server.dataset.mark import Mark
+from server.dataset.files.cases import Case, described, read_case
+from server.dataset.files.mark import Mark
 from shared.errors import WillisError
 from shared.imaging import nifti
 from shared.imaging.anatomy import STRUCTURES

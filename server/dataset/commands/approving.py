@@ -8,7 +8,7 @@ import click
 from shared.printable import printable
 
 if TYPE_CHECKING:
-    from server.dataset.looking import Looked
+    from server.dataset.releasing.looking import Looked
     from shared.ledger.events import Check
 
 _MARKS = {True: "✓", False: "✗"}
@@ -53,9 +53,9 @@ def approve(
       willis dataset approve 3f1c09ab77d2 --key ~/steward --as "Ada Meyer" --words "12 of 100 cases looked at"
       willis dataset approve 3f1c09ab77d2 --key ~/steward --as "Ada Meyer" --refuse "vessels end in mid-air"
     """
-    from server.dataset.approval import approval_bytes
-    from server.dataset.looking import look
-    from server.dataset.stewards import own_key
+    from server.dataset.releasing.approval import approval_bytes
+    from server.dataset.releasing.looking import look
+    from server.dataset.releasing.stewards import own_key
     from shared.errors import PublicationRefused, UsageError
     from shared.files import write_durably
     from shared.ledger.events import Approval
@@ -111,9 +111,9 @@ def release(run: Path, candidate: Path, out: Path, approval: Path | None, distan
     """
     from contextlib import closing
 
-    from server.dataset.candidate import Candidate
-    from server.dataset.release import release as release_candidate
-    from server.dataset.stewards import run_of
+    from server.dataset.releasing.candidate import Candidate
+    from server.dataset.releasing.release import release as release_candidate
+    from server.dataset.releasing.stewards import run_of
     from shared.evaluation.distance_answer import DistanceAnswer
 
     folder = run_of(run)

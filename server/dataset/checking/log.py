@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from server.audit.checks import claim_problems, guarded
-from server.dataset.bids import DESCRIPTION
-from server.dataset.deposit import REGISTRY, registry
-from server.dataset.manifest import listed_cases
-from server.dataset.seal import PROOF, SIGNERS, SUMS
+from server.dataset.files.bids import DESCRIPTION
+from server.dataset.files.deposit import REGISTRY, registry
+from server.dataset.files.manifest import listed_cases
+from server.dataset.files.seal import PROOF, SIGNERS, SUMS
 from server.ledger.export import CHECKPOINT, read_checkpoint, read_lines
 from shared.canonical import digest
 from shared.errors import LedgerError

@@ -19,7 +19,7 @@ def dicom(folder: Path, out: Path) -> None:
     """
     if find_spec("highdicom") is None:
         raise UsageError("highdicom is not installed; install Willis with the extra `dicom`")
-    from server.dataset.dicom import write_dicom
+    from server.dataset.dicom.writing import write_dicom
 
     series, segmentations = write_dicom(folder, out)
     click.echo(f"wrote     {series} MR series and {segmentations} segmentations to {out}")

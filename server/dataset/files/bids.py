@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from server.dataset.cases import Case
-from server.dataset.contents import LICENCE, MEANING, Contents
-from server.dataset.text import Row, write_json, write_table
+from server.dataset.files.cases import SHEET, Case
+from server.dataset.files.contents import LICENCE, MEANING, Contents
+from server.dataset.files.seal import PROOF
+from server.dataset.files.text import Row, write_json, write_table
+from server.dataset.viewer import VIEWER
 from shared.canonical import Json
 from shared.imaging.anatomy import STRUCTURES
 from shared.imaging.case_names import NOT_BIDS, SYNTHETIC, stem, subfolder
@@ -20,20 +22,20 @@ BIDS_VERSION = "1.11.1"
 DESCRIPTION = "dataset_description.json"
 _MASKS = {Role.BRAIN: "Brain", Role.LESION: "Lesion", Role.VESSELS: "ROI"}  # BIDS' words for what a mask is of
 _OWN = (
-    "contact-sheet.png",
+    SHEET,
     "manifest.*",
     "checkpoint",
     "ledger.jsonl",
     "SHA256SUMS*",
     "allowed_signers",
     "release.json",
-    "release.tlog-proof",
+    PROOF,
     "dataset.json",
     "metadata.csv",
     "croissant.json",
     "registry.yaml",
     "zenodo.json",
-    "index.html",
+    VIEWER,
 )
 _CHANGES = """1.0.0
   - First and only version: a sealed data set is never changed, and further cases are a data set of their own.

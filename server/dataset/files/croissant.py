@@ -6,11 +6,11 @@ checksums. The ledger knows no dates and no address, so there is none here; who 
 
 from pathlib import Path
 
-from server.dataset.contents import FORBIDDEN, INTENDED, KEYWORDS, LICENCE_PAGE, LIMITS, MEANING, Contents
-from server.dataset.manifest import TABLE, name_of
-from server.dataset.origin import Origin
-from server.dataset.seal import sha256
-from server.dataset.text import write_json
+from server.dataset.files.contents import FORBIDDEN, INTENDED, KEYWORDS, LICENCE_PAGE, LIMITS, MEANING, Contents
+from server.dataset.files.manifest import TABLE, name_of
+from server.dataset.files.origin import Origin
+from server.dataset.files.seal import sha256
+from server.dataset.files.text import write_json
 from shared.canonical import Json
 
 CROISSANT = "croissant.json"

@@ -12,13 +12,13 @@ import numpy as np
 from highdicom.seg import segread
 from pydicom import Dataset
 
-from server.dataset.cases import read_case
-from server.dataset.dicom_images import Series, mr_slices
-from server.dataset.dicom_segments import segmentation
-from server.dataset.manifest import listed_cases, name_of
-from server.dataset.seal import SUMS, sha256
-from server.dataset.training import channels
-from server.dataset.verify import require_sound
+from server.dataset.checking.verify import require_sound
+from server.dataset.dicom.images import Series, mr_slices
+from server.dataset.dicom.segments import segmentation
+from server.dataset.files.cases import read_case
+from server.dataset.files.manifest import listed_cases, name_of
+from server.dataset.files.seal import SUMS, sha256
+from server.dataset.files.training import channels
 from shared.errors import PublicationRefused, UsageError
 from shared.files import new_folder
 from shared.imaging.scan import Role, Volume

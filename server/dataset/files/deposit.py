@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from server.dataset.contents import FORBIDDEN, INTENDED, KEYWORDS, LICENCE, LIMITS, Contents
-from server.dataset.text import write_json
+from server.dataset.files.contents import FORBIDDEN, INTENDED, KEYWORDS, LICENCE, LIMITS, Contents
+from server.dataset.files.text import write_json
 from server.report.build import build_report
 from server.report.registry import registry_yaml
 from server.report.registry_words import FILL

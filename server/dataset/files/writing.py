@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from server.dataset.bids import write_bids
-from server.dataset.card import CARD, card
-from server.dataset.contents import LICENCE, LICENCE_PAGE, Contents
-from server.dataset.croissant import write_croissant
-from server.dataset.deposit import write_deposit
-from server.dataset.manifest import write_manifest
-from server.dataset.origin import Origin
-from server.dataset.training import write_training
+from server.dataset.files.bids import write_bids
+from server.dataset.files.card import CARD, card
+from server.dataset.files.contents import LICENCE, LICENCE_PAGE, Contents
+from server.dataset.files.croissant import write_croissant
+from server.dataset.files.deposit import write_deposit
+from server.dataset.files.manifest import write_manifest
+from server.dataset.files.origin import Origin
+from server.dataset.files.training import write_training
 from server.dataset.viewer.page import write_viewer
 from server.ledger.export import CHECKPOINT, LINES, jsonl
 from shared.identity import Identity

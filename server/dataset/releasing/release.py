@@ -7,10 +7,10 @@ export and report, and last one rename into place. Done again after a crash, eac
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.dataset.approval import accept_approval
-from server.dataset.candidate import Candidate, tidy
 from server.dataset.gate.distance import DISTANCE, Demands, check_distance
-from server.dataset.proof import write_proof
+from server.dataset.releasing.approval import accept_approval
+from server.dataset.releasing.candidate import Candidate, tidy
+from server.dataset.releasing.proof import write_proof
 from server.ledger.export import export_ledger
 from server.ledger.recorder import Recorder
 from server.query.groups import not_trained_on

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.dataset.files.seal import SIGNATURE, SUMS, seal_faults, sealed_by
 from server.dataset.gate.distance import DISTANCE
-from server.dataset.seal import SIGNATURE, SUMS, seal_faults, sealed_by
 from server.run.folder import RunFolder
 from shared.canonical import canonical, digest
 from shared.errors import PublicationRefused, UsageError

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from server.dataset.cases import Case
-from server.dataset.manifest import name_of
-from server.dataset.training import DECATHLON, FOLDER, channels, target
+from server.dataset.files.cases import Case
+from server.dataset.files.manifest import name_of
+from server.dataset.files.training import DECATHLON, FOLDER, channels, target
 from shared.imaging.scan import Role
 
 

@@ -7,10 +7,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from server.dataset.cases import Case
-from server.dataset.contents import LICENCE, LIMITS, Contents
-from server.dataset.manifest import name_of
-from server.dataset.text import Row, write_json, write_table
+from server.dataset.files.cases import Case
+from server.dataset.files.contents import LICENCE, LIMITS, Contents
+from server.dataset.files.manifest import name_of
+from server.dataset.files.text import Row, write_json, write_table
 from shared.canonical import Json
 from shared.imaging.scan import Role
 

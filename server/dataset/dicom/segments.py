@@ -9,7 +9,7 @@ from highdicom.seg import Segmentation, SegmentDescription
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
-from server.dataset.dicom_images import Series
+from server.dataset.dicom.images import Series
 from shared.imaging.scan import Role, Volume
 
 # By representation: the ledger knows no time, and DICOM wants some.

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from server.dataset.cases import Case
-from server.dataset.claims import privacy_claims
+from server.dataset.files.cases import Case
+from server.dataset.files.claims import privacy_claims
 from server.report.words import not_covered
 from shared.canonical import Json
 from shared.imaging.perfusion.maps import NAMES, UNITS
@@ -63,7 +63,7 @@ class Contents:
 
     @cached_property
     def claims(self) -> dict[str, Json]:
-        """What the data set claims of privacy (`server.dataset.claims`)."""
+        """What the data set claims of privacy (`server.dataset.files.claims`)."""
         return privacy_claims(self.view, self.checkpoint.head)
 
     @property

@@ -8,10 +8,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.dataset.candidate import Candidate
-from server.dataset.claims import privacy_claims
+from server.dataset.files.claims import privacy_claims
 from server.dataset.gate.reading import check_files, rows
 from server.dataset.gate.rules import check_run
+from server.dataset.releasing.candidate import Candidate
 from server.ledger.export import CHECKPOINT, read_checkpoint, read_lines
 from shared.canonical import Json
 from shared.errors import LedgerError, PublicationRefused

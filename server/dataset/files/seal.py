@@ -13,7 +13,8 @@ from shared.sshsig import allowed_signer, ssh_sign, ssh_signer
 
 NAMESPACE = "willis-dataset"
 SUMS, SIGNATURE, SIGNERS = "SHA256SUMS", "SHA256SUMS.sig", "allowed_signers"
-PROOF = "release.tlog-proof"  # that the ledger has the release; made last, so not covered by the sums
+PROOF = "release.tlog-proof"  # that the ledger has the release; made last
+UNLISTED = (SUMS, SIGNATURE, PROOF)  # what the sums do not cover
 
 
 def seal(folder: Path, coordinator: Identity) -> bytes:
@@ -37,7 +38,7 @@ def sums_of(folder: Path) -> bytes:
 def files_in(folder: Path) -> list[str]:
     """Return the files of a data set that SHA256SUMS covers, as paths relative to it with forward slashes."""
     names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()]
-    return [name for name in names if name not in (SUMS, SIGNATURE, PROOF)]
+    return [name for name in names if name not in UNLISTED]
 
 
 def seal_faults(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ Made after the release is recorded, so it lies outside SHA256SUMS; its bytes fol
 
 from pathlib import Path
 
-from server.dataset.seal import PROOF, SUMS
+from server.dataset.files.seal import PROOF, SUMS
 from shared.canonical import digest
 from shared.errors import LedgerError
 from shared.files import write_durably

@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from server.audit.checks import check_seal, guarded
-from server.dataset.cases import Case
-from server.dataset.manifest import listed_cases
-from server.dataset.mark import mark_of
-from server.dataset.verify_images import check_images
-from server.dataset.verify_log import (
+from server.dataset.checking.images import check_images
+from server.dataset.checking.log import (
     Evidence,
     check_claims,
     check_head,
@@ -23,7 +20,10 @@ from server.dataset.verify_log import (
     check_signers,
     evidence_in,
 )
-from server.dataset.verify_tables import check_tables
+from server.dataset.checking.tables import check_tables
+from server.dataset.files.cases import Case
+from server.dataset.files.manifest import listed_cases
+from server.dataset.files.mark import mark_of
 from shared.errors import PublicationRefused, WillisError
 from shared.ledger.finding import Finding
 

@@ -20,7 +20,7 @@ def keys(folder: Path, name: str) -> None:
     Example:
       willis dataset steward keys ~/steward "Ada Meyer"
     """
-    from server.dataset.stewards import KEY, PUBLIC, make_keys
+    from server.dataset.releasing.stewards import KEY, PUBLIC, make_keys
     from shared.fingerprint import key_fingerprint
 
     made = make_keys(folder, name)
@@ -46,7 +46,7 @@ def name(place: Path, name: str, file: Path, fingerprint: str | None) -> None:
     """
     from contextlib import closing
 
-    from server.dataset.stewards import home_of, name_steward, read_public_key
+    from server.dataset.releasing.stewards import home_of, name_steward, read_public_key
     from shared.fingerprint import check_fingerprint
 
     key, home = read_public_key(file), home_of(place)
@@ -67,7 +67,7 @@ def withdraw(place: Path, name: str) -> None:
     """
     from contextlib import closing
 
-    from server.dataset.stewards import home_of, withdraw_steward
+    from server.dataset.releasing.stewards import home_of, withdraw_steward
 
     home = home_of(place)
     with closing(home.open_ledger()) as store:

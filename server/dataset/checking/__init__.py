@@ -1,0 +1,1 @@
+"""`willis dataset verify`: everything in a published data set, checked offline."""

@@ -1,0 +1,1 @@
+"""The commands below `willis dataset`."""
