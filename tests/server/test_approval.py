@@ -300,6 +300,14 @@ def test_an_answer_is_judged_by_its_figures_and_by_who_was_asked(tmp_path: Path)
     assert here.events(Release) == []
 
 
+def test_a_link_that_leads_nowhere_is_no_free_place(tmp_path: Path) -> None:
+    here = Federation(tmp_path)
+    here.out.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(PublicationRefused, match="exists already"):
+        here.publish()
+    assert here.events(Release) == []
+
+
 def crash(*_: object, **__: object) -> None:
     raise OSError("no space left")
 

@@ -120,12 +120,12 @@ def publish_records(folder: RunFolder, store: LedgerStore) -> None:
 
 
 def refuse_existing(out: Path) -> None:
-    """Check that nothing is where a data set is to go.
+    """Check that nothing, not even a link that leads nowhere, is where a data set is to go.
 
     Raises:
         PublicationRefused: something is.
     """
-    if out.exists():
+    if out.exists() or out.is_symlink():
         raise PublicationRefused(f"{out}: exists already; remove it or name another place")
 
 
