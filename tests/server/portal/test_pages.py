@@ -7,12 +7,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 from starlette.testclient import TestClient
 
+from server.dataset.checking.verify import examine_dataset
+from server.dataset.files.seal import PROOF, SUMS
 from server.portal.app import portal_app
 from server.portal.books import read
 from server.portal.budgets import budgets, whole
 from server.report.build import build_report, write_report
+from shared.canonical import digest
+from tests.server.datasets import released
+from tests.server.ledgers import COORDINATOR
 from tests.server.portal.addresses import links, pages
 from tests.server.portal.conftest import BASE, client_of
 from tests.server.portal.scene import FIRST, HOSTILE, SECOND, Scene, data_set
@@ -175,6 +181,19 @@ def test_data_sets_elsewhere_are_shown_by_their_ledger(shown: Scene, tmp_path: P
     assert "stranger is released by no ledger at hand" in text
     assert "elsewhere is released" not in text
     assert f"/dataset/{shown.released}" in text
+
+
+def test_reading_every_file_is_what_willis_dataset_verify_does(tmp_path: Path) -> None:
+    out = released(tmp_path)
+    visitor = TestClient(portal_app([tmp_path]), base_url=BASE)
+    address = f"/dataset/{digest((out / SUMS).read_bytes())[:12]}/verify"
+    text = visitor.get(address).text
+    assert "FAILED" not in text
+    for finding in examine_dataset(out, COORDINATOR.public_key):
+        assert escape(finding.check) in text
+    assert "the data set is the one released, and claims what the ledger says" in text
+    (out / PROOF).unlink()
+    assert "<b>Open:</b>\nthe release of exactly this data set" in visitor.get(address).text
 
 
 def test_a_report_is_shown_without_script(own: Scene) -> None:
