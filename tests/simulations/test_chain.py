@@ -36,6 +36,7 @@ LITTLE = (*ONE_STEP, *UNSAMPLED, "--pretrain", "none", "--count", 2, "--seed", 5
 def leave_out_what_is_not_at_stake(patch: pytest.MonkeyPatch) -> None:
     """Do without the second accountant, which is slow, and let cases of untrained networks through the gate."""
     patch.setattr("server.report.build.second_opinion", lambda: None)
+    patch.setattr("server.audit.steps.second_opinion", lambda: None)
     patch.setattr("server.dataset.publication.check_files", lambda folder, cases: ())
 
 
