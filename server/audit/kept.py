@@ -1,6 +1,7 @@
 """What an auditor keeps of a ledger, and what is kept when the ledger shown later does not grow out of it."""
 
 import fcntl
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from shared.ledger.witness import check_growth, read_shown
 
 EVIDENCE = "evidence"
 _SECONDS = 60.0  # for what a service may withhold without keeping back an alarm
+_WITHHELD = "unproven"  # folder of checkpoints that were shown without the proof that they grew
+_PATIENCE = 3  # looks without a proof until that is an alarm: a service may go away once between two questions
 _MOST_BYTES = 256 * 1024**2  # of another history, which may be made up as it comes
 
 
@@ -74,7 +77,11 @@ def observe(remote: Remote, kept: Checkpoint | None, key: str, out: Path) -> Che
     """
     shown = read_shown(remote.checkpoint()[0], key)
     old = kept.head.size if kept else 0
-    proof = _proof(remote, old, shown.head.size)
+    try:
+        proof = _proof(remote, old, shown.head.size)
+    except ServiceError as err:
+        _keep_unproven(shown, out / _WITHHELD, remote.host, err)
+        raise
     try:
         check_growth(kept, shown, proof)
     except LedgerError as err:
@@ -83,6 +90,7 @@ def observe(remote: Remote, kept: Checkpoint | None, key: str, out: Path) -> Che
         raise Contradicted(
             f"{remote.host}: {err}; both checkpoints are in {where}: show them to all hospitals"
         ) from err
+    shutil.rmtree(out / _WITHHELD, ignore_errors=True)
     return shown
 
 
@@ -94,6 +102,21 @@ def _proof(remote: Remote, old: int, new: int) -> Sequence[bytes]:
         return remote.consistency(old, new)
     except OutOfRange:
         return []
+
+
+def _keep_unproven(shown: Checkpoint, folder: Path, host: str, err: ServiceError) -> None:
+    """Keep a checkpoint that was shown, and its proof withheld; too often, and it is as good as a fork.
+
+    Raises:
+        Contradicted: it is the last that is let pass.
+    """
+    looks = len(list(folder.glob("*"))) + 1
+    write_durably(folder / f"{looks:04d}", shown.text.encode())
+    if looks >= _PATIENCE:
+        raise Contradicted(
+            f"{host}: shows a longer ledger and withheld {looks} times the proof that it grew ({err}); what it "
+            f"showed is in {folder}: show it to all hospitals"
+        ) from err
 
 
 def _keep_evidence(

@@ -99,6 +99,29 @@ def test_a_service_that_withholds_what_it_is_asked_does_not_keep_the_alarm_back(
         assert time.monotonic() - begun < 10
 
 
+def away(self: Servicer, request: object, context: grpc.ServicerContext) -> object:
+    context.abort(grpc.StatusCode.UNAVAILABLE, "come back later")
+
+
+def test_a_proof_that_is_withheld_again_and_again_is_an_alarm(
+    party: Party, run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a coordinator could fork, and be taken for one whose service is often away."""
+    out = tmp_path / "seen"
+    with party.serving(run_dir) as host:
+        assert watch(party, host, out).exit_code == 0
+    append(run_dir, MORE)
+    with monkeypatch.context() as patch:
+        patch.setattr(Servicer, "GetConsistencyProof", away)
+        with party.serving(run_dir) as host:
+            assert [watch(party, host, out).exit_code for _ in range(3)] == [1, 1, ALARM]
+    shown = {path.read_bytes() for path in (out / "unproven").iterdir()}
+    assert shown == {(run_dir / "ledger" / CHECKPOINT).read_bytes()}
+    with party.serving(run_dir) as host:
+        assert watch(party, host, out).exit_code == 0  # the proof came after all
+    assert not (out / "unproven").exists()
+
+
 def test_another_key_is_an_alarm(party: Party, host: str, tmp_path: Path) -> None:
     assert watch(party, host, tmp_path, "--once", "--pin", identity("x").public_key).exit_code == ALARM
     assert not (tmp_path / CHECKPOINT).exists()
