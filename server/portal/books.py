@@ -38,6 +38,11 @@ class Ledger:
         assert isinstance(first, Federation)  # as `views` says
         return first
 
+    @property
+    def simulations(self) -> int:
+        """How many runs took their noise from a seed, so that no figure of theirs protects anybody."""
+        return sum(run.is_seeded for run in self.runs.values())
+
     @cached_property
     def enrolled(self) -> dict[str, Enrol]:
         """The last enrolment of each site, in order of the first."""

@@ -34,6 +34,7 @@ class RunRow:
     refusals: int
     incidents: int
     releases: int
+    is_simulation: bool
     has_report: bool
 
 
@@ -73,6 +74,7 @@ def _row(books: Books, view: RunView) -> RunRow:
         refusals=len(view.refusals),
         incidents=len(view.incidents),
         releases=len(view.releases),
+        is_simulation=view.is_seeded,
         has_report=held is not None and (held.folder.path / "report" / "index.html").is_file(),
     )
 

@@ -17,8 +17,9 @@ from server.portal.books import read
 from server.portal.budgets import budgets, whole
 from server.report.build import build_report, write_report
 from shared.canonical import digest
+from shared.privacy.events import NoiseSource
 from tests.server.datasets import released
-from tests.server.ledgers import COORDINATOR
+from tests.server.ledgers import COORDINATOR, Story
 from tests.server.portal.addresses import links, pages
 from tests.server.portal.conftest import BASE, client_of
 from tests.server.portal.scene import FIRST, HOSTILE, SECOND, Scene, data_set
@@ -122,6 +123,19 @@ def test_no_page_names_a_place_of_the_machine(site: dict[str, str], shown: Scene
     for address, text in site.items():
         assert str(shown.runs[0].parent) not in text, address
         assert "Traceback" not in text, address
+
+
+@pytest.mark.parametrize("source", NoiseSource)
+def test_budgets_of_simulations_say_that_they_protect_nobody(source: NoiseSource, tmp_path: Path) -> None:
+    """Whoever knows the seed takes the noise away, whatever ε it was drawn for."""
+    dataset = released(tmp_path, story=Story(noise_source=source))
+    with TestClient(portal_app([dataset.parent]), base_url=BASE) as client:
+        texts = pages(client)
+    budget = [text for address, text in texts.items() if address == "/" or "/budget" in address]
+    assert len(budget) >= 3
+    simulated = source is NoiseSource.SEEDED
+    assert [("Cite no" in text) for text in budget] == [simulated] * len(budget)
+    assert ("1 simulation" in texts["/"], "1 release" in texts["/"]) == (simulated, not simulated)
 
 
 def test_no_epsilon_stands_without_its_meaning(site: dict[str, str]) -> None:
