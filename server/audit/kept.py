@@ -11,8 +11,8 @@ from server.ledger.export import LINES, jsonl, read_checkpoint
 from shared.errors import LedgerError, UsageError
 from shared.files import write_durably
 from shared.ledger.checkpoint import Checkpoint
-from shared.ledger.events import Federation
 from shared.ledger.log import Log
+from shared.ledger.view import founding
 from shared.ledger.witness import check_growth, read_shown
 
 EVIDENCE = "evidence"
@@ -61,10 +61,7 @@ def coordinator_of(remote: Remote) -> str:
         ServiceError: the service fails.
     """
     lines = next(remote.events(0, 1, within=_SECONDS), [])
-    first = Log(remote.host).follow(lines[0]).event if lines else None
-    if not isinstance(first, Federation):
-        raise LedgerError(f"{remote.host}: its ledger does not begin with a federation; tell the centre")
-    return first.public_key
+    return founding([Log(remote.host).follow(line) for line in lines]).public_key
 
 
 def observe(remote: Remote, kept: Checkpoint | None, key: str, out: Path) -> Checkpoint:

@@ -15,9 +15,9 @@ from server.ledger.export import CHECKPOINT, LINES, WITNESSED, jsonl, read_lines
 from shared.errors import LedgerError
 from shared.files import write_durably
 from shared.ledger.checkpoint import Checkpoint
-from shared.ledger.events import Federation
 from shared.ledger.log import Log, SignedEvent
 from shared.ledger.verify import is_beginning
+from shared.ledger.view import founding
 from shared.ledger.witness import read_shown
 
 INCOMING = "incoming.jsonl"
@@ -92,8 +92,7 @@ class _Following:
     @property
     def key(self) -> str:
         """The coordinator's key; "" before anything is held."""
-        first = self.events[0].event if self.events else None
-        return first.public_key if isinstance(first, Federation) else ""
+        return founding(self.events).public_key if self.events else ""
 
     def resume(self, size: int) -> None:
         """Take in what an unfinished fetch has left, up to `size` entries in all; what is damaged is dropped."""

@@ -14,8 +14,8 @@ from server.report.build import FORMAT
 from server.report.schema import report_schema
 from server.run.folder import RunFolder
 from shared.errors import UsageError
-from shared.ledger.events import Federation
 from shared.ledger.log import SignedEvent, parse
+from shared.ledger.view import founding
 
 _SHOWN = 120  # characters of what is wrong with a report
 
@@ -77,14 +77,8 @@ def lineage(first: list[SignedEvent] | None, second: list[SignedEvent] | None) -
         return Lineage(Relation.CONTINUED, common)
     if common == len(second):
         return Lineage(Relation.EARLIER, common)
-    forked = common > 0 or _key(first) == _key(second)
+    forked = common > 0 or founding(first).public_key == founding(second).public_key
     return Lineage(Relation.FORKED if forked else Relation.UNRELATED, common)
-
-
-def _key(ledger: list[SignedEvent]) -> str:
-    first = ledger[0].event
-    assert isinstance(first, Federation)  # as `parse` requires
-    return first.public_key
 
 
 def _report(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from shared.ledger.checkpoint import Checkpoint, parse_checkpoint
 from shared.ledger.events import Federation
 from shared.ledger.log import COORDINATOR, SignedEvent
 from shared.ledger.store import LedgerStore
+from shared.ledger.view import founding
 
 DELTA = 1e-5  # of a federation for which nobody chose another
 
@@ -83,9 +84,9 @@ class Home:
             LedgerError: the ledger is missing, damaged, or of another key.
         """
         ledger = self.open_ledger()
-        first = ledger.events[0].event if ledger.events else None
+        first = founding(ledger.events) if ledger.events else None
         ledger.close()
-        if not isinstance(first, Federation) or first.public_key != self.identity.public_key:
+        if first is None or first.public_key != self.identity.public_key:
             raise LedgerError(f"{self.ledger_file}: not the ledger of {self.key_file}; restore both from one copy")
         return first
 

@@ -18,7 +18,7 @@ from shared.ledger.checkpoint import Checkpoint, origin_of
 from shared.ledger.events import Enrol, Federation
 from shared.ledger.log import SignedEvent, parse
 from shared.ledger.verify import is_beginning
-from shared.ledger.view import RunView, views
+from shared.ledger.view import RunView, founding, views
 
 _KEPT = 16  # parsed ledgers; an unchanged file is not checked again
 
@@ -34,9 +34,7 @@ class Ledger:
     @property
     def terms(self) -> Federation:
         """The federation's first entry."""
-        first = self.events[0].event
-        assert isinstance(first, Federation)  # as `views` says
-        return first
+        return founding(self.events)
 
     @property
     def simulations(self) -> int:

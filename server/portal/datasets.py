@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from server.audit.checks import check_release
+from server.audit.dataset_checks import check_release
 from server.dataset.checking.verify import examine_dataset
 from server.dataset.files.seal import SUMS, sealed_by
 from server.dataset.releasing.candidate import DIGITS, NETWORK

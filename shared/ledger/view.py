@@ -133,15 +133,25 @@ def stewards_in_office(events: Iterable[Event]) -> dict[str, str]:
     return found
 
 
+def founding(events: Sequence[SignedEvent]) -> Federation:
+    """Return what a ledger's first entry says: whose it is, and on what terms.
+
+    Raises:
+        LedgerError: it is not a federation's.
+    """
+    first = events[0].event if events else None
+    if not isinstance(first, Federation):
+        raise LedgerError("this ledger does not begin with its federation; restore it from a copy")
+    return first
+
+
 def views(events: Sequence[SignedEvent]) -> dict[str, RunView]:
     """Return every run of a ledger by its id, in order of declaration.
 
     Raises:
         LedgerError: the ledger does not begin with a federation, or speaks of a run never declared.
     """
-    if not events or not isinstance(events[0].event, Federation):
-        raise LedgerError("this ledger does not begin with its federation; restore it from a copy")
-    federation, enrolled = events[0].event, dict[str, Enrol]()
+    federation, enrolled = founding(events), dict[str, Enrol]()
     stewards: list[tuple[int, Steward]] = []  # one list, which every run sees
     found: dict[str, RunView] = {}
     for index, event in enumerate(signed.event for signed in events):

@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from server.audit.checks import _without_second
+from server.audit.report_checks import _without_second
 from server.report.build import Report, build_report
 from server.report.claims import membership, round_up
 from server.report.page import render_page

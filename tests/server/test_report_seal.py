@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.audit.checks import check_page, check_report
+from server.audit.report_checks import check_page, check_report
 from server.ledger.export import export_ledger
 from server.report.build import second_opinion, write_report
 from server.report.seal import NAMESPACE, SIGNATURE, report_signer

@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server.audit.checks import claim_problems, guarded
+from server.audit.checks import guarded
+from server.audit.dataset_checks import claim_problems
 from server.dataset.files.bids import DESCRIPTION
 from server.dataset.files.deposit import REGISTRY, registry
 from server.dataset.files.manifest import listed_cases
 from server.dataset.files.seal import PROOF, SIGNERS, SUMS
 from server.ledger.export import CHECKPOINT, read_checkpoint, read_lines
 from shared.canonical import digest
-from shared.errors import LedgerError
-from shared.ledger.events import Federation, Release
+from shared.ledger.events import Release
 from shared.ledger.finding import Finding
 from shared.ledger.log import Head, SignedEvent, parse, read_entry
 from shared.ledger.release_rules import kind_of
 from shared.ledger.tlog_proof import TlogProof, parse_tlog_proof
 from shared.ledger.verify import check_checkpoint, reasons_against
-from shared.ledger.view import RunView, head_of, view
+from shared.ledger.view import RunView, founding, head_of, view
 from shared.sshsig import allowed_signer
 
 RULES = "the ledger lets this run be published"
@@ -51,10 +51,7 @@ def evidence_in(folder: Path, key: str | None) -> Evidence:
     lines = read_lines(folder)
     events = parse(lines, "ledger.jsonl")
     about: Any = json.loads((folder / DESCRIPTION).read_bytes())
-    first = events[0].event
-    if not isinstance(first, Federation):
-        raise LedgerError("ledger.jsonl does not begin with its federation")
-    return Evidence(folder, key or first.public_key, lines, events, view(events, str(about["Run"])))
+    return Evidence(folder, key or founding(events).public_key, lines, events, view(events, str(about["Run"])))
 
 
 def check_signers(found: Evidence) -> Finding:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from server.audit.checks import check_seal, guarded
+from server.audit.checks import guarded
+from server.audit.dataset_checks import check_seal
 from server.dataset.checking.images import check_images
 from server.dataset.checking.log import (
     Evidence,

@@ -14,12 +14,12 @@ from server.dataset.gate.rules import check_run
 from server.dataset.releasing.candidate import Candidate
 from server.ledger.export import CHECKPOINT, read_checkpoint, read_lines
 from shared.canonical import Json
-from shared.errors import LedgerError, PublicationRefused
-from shared.ledger.events import Check, Federation
-from shared.ledger.log import SignedEvent, parse
+from shared.errors import PublicationRefused
+from shared.ledger.events import Check
+from shared.ledger.log import parse
 from shared.ledger.release_rules import kind_of
 from shared.ledger.verify import check_checkpoint
-from shared.ledger.view import RunView, stewards_in_office, view, views
+from shared.ledger.view import RunView, founding, stewards_in_office, view, views
 from shared.recipes.network_file import about_of
 
 CLAIM = "the claim follows from the ledger"
@@ -50,7 +50,7 @@ def look(path: Path) -> Looked:
         return Looked(candidate, f"a trained network of {about.recipe}", "", about.claim, (), {})
     lines = read_lines(path)
     events = parse(lines, str(path))
-    key = _founder(events, path)
+    key = founding(events).public_key
     candidate.check_seal(key)
     runs, seen = views(events), view(events, candidate.run)
     signed = check_checkpoint(lines, read_checkpoint(path / CHECKPOINT), key)
@@ -64,13 +64,6 @@ def look(path: Path) -> Looked:
     )
     stewards = stewards_in_office(entry.event for entry in events)
     return Looked(candidate, _words(candidate, seen), key, _claim(claims), checks, stewards)
-
-
-def _founder(events: list[SignedEvent], path: Path) -> str:
-    first = events[0].event
-    if not isinstance(first, Federation):
-        raise LedgerError(f"{path}: its ledger does not begin with a federation; get the candidate again")
-    return first.public_key
 
 
 def _words(candidate: Candidate, seen: RunView) -> str:
