@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from shared.errors import UsageError
+
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
@@ -16,7 +18,10 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--name", "names", multiple=True, help="A name that visitors use for it, behind a proxy for instance."
+    "--name",
+    "names",
+    multiple=True,
+    help="A name or address that visitors use for it, behind a proxy for instance.",
 )
 def portal(
     runs: tuple[Path, ...], datasets: tuple[Path, ...], port: int, host: str, names: tuple[str, ...]
@@ -71,12 +76,15 @@ def is_loopback(host: str) -> bool:
 
 
 def hosts_of(host: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names that requests may be to; on every address of a machine, none is known beforehand.
+    """Return the names that requests may be to: a page elsewhere, whose own name leads here, is not answered.
 
-    >>> hosts_of("0.0.0.0", ()), hosts_of("0.0.0.0", ("a.example",))
-    (('*',), ('127.0.0.1', 'localhost', '[::1]', 'a.example'))
+    >>> hosts_of("0.0.0.0", ("a.example",))
+    ('127.0.0.1', 'localhost', '[::1]', 'a.example')
+
+    Raises:
+        UsageError: it listens on every address, and no name was given.
     """
-    from server.portal.guard import ANY, LOOPBACK
+    from server.portal.guard import LOOPBACK
 
     if is_loopback(host):
         return (*LOOPBACK, *names)
@@ -85,5 +93,7 @@ def hosts_of(host: str, names: tuple[str, ...]) -> tuple[str, ...]:
     except ValueError:
         return (*LOOPBACK, host, *names)
     if address.is_unspecified:
-        return (*LOOPBACK, *names) if names else (ANY,)
+        if not names:
+            raise UsageError(f"--host {host} is every address; say with --name by which of them visitors come")
+        return (*LOOPBACK, *names)
     return (*LOOPBACK, f"[{host}]" if address.version == 6 else host, *names)

@@ -14,7 +14,6 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-ANY = "*"  # where the portal listens on every address, its names are not known
 PAGE = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -44,7 +43,7 @@ class Guard:
     """Wraps the whole application, so that also its answers to errors carry the headers."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
-        """Let through what names one of `hosts` (no port; IPv6 in brackets), or anything where `ANY` is one."""
+        """Let through what names one of `hosts` (no port; IPv6 in brackets)."""
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
 
@@ -80,7 +79,7 @@ def is_known_host(values: list[str], hosts: Collection[str]) -> bool:
         return False
     host = values[0].lower()
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    return ANY in hosts or name in hosts
+    return name in hosts
 
 
 def is_own(headers: Mapping[str, str]) -> bool:

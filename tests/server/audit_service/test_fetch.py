@@ -265,6 +265,22 @@ def test_a_download_goes_on_where_it_was_broken_off(
     assert sum(came) <= size + (tries - 1) * seal  # which comes again each time; nothing else does
 
 
+def test_empty_pieces_without_end_are_refused(
+    party: Party, run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def empty(
+        self: Servicer, request: pb.DownloadDatasetRequest, context: grpc.ServicerContext
+    ) -> Iterator[Message]:
+        while True:
+            yield pb.DownloadDatasetResponse(size=100)
+
+    monkeypatch.setattr(Servicer, "DownloadDataset", empty)
+    with party.serving(run_dir) as host, party.remote(host) as remote:
+        ledger = fetch_ledger(remote, tmp_path, None, silent)
+        with pytest.raises(ServiceError, match="not of the size"):
+            fetch_datasets(remote, tmp_path, ledger, silent)
+
+
 def test_what_an_interrupted_download_left_is_not_trusted(
     party: Party, host: str, untouched: Path, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from server.portal.command import portal
 from server.portal.guard import Guard
+from shared.errors import UsageError
 from tests.server.portal.scene import Scene
 
 
@@ -28,10 +29,20 @@ def test_it_listens_on_this_machine_alone(served: list[dict[str, object]], shown
 
 
 def test_elsewhere_only_when_asked_and_with_a_warning(served: list[dict[str, object]], shown: Scene) -> None:
-    done = CliRunner().invoke(portal, [str(shown.runs[0]), "--host", "0.0.0.0", "--port", "9000"])
+    done = CliRunner().invoke(
+        portal, [str(shown.runs[0]), "--host", "0.0.0.0", "--port", "9000", "--name", "centre"]
+    )
     assert done.exit_code == 0
     assert "everybody who can reach 0.0.0.0:9000 can read every page" in done.output
     assert served[0]["host"] == "0.0.0.0"
+
+
+def test_on_every_address_it_wants_to_know_its_name(served: list[dict[str, object]], shown: Scene) -> None:
+    """Else a page elsewhere whose name is made to lead here would be answered."""
+    done = CliRunner().invoke(portal, [str(shown.runs[0]), "--host", "0.0.0.0"])
+    assert isinstance(done.exception, UsageError)
+    assert "--name" in str(done.exception)
+    assert not served
 
 
 def test_a_folder_that_is_not_there_is_said_so() -> None:
