@@ -143,11 +143,11 @@ class Perfusion(TranslatorRecipe):
 
     def phantom_records(self, seed: int) -> PerfusionRecords:
         """See `TranslatorRecipe.phantom_records`."""
-        return records(self._cases(self.phantoms, seed), self.edge)
+        return records(self.cases(self.phantoms, seed), self.edge)
 
     def sample(self, model: nn.ModuleDict, count: int, seed: int, source: str = "") -> Iterator[Scan]:
         """Yield the series of public phantoms with the maps drawn of them."""
-        for case in self._cases(count, derive_seed(seed, "cases")):
+        for case in self.cases(count, derive_seed(seed, "cases")):
             kept = {role: case.volumes[role] for role in (Role.DSC, Role.BRAIN)}
             drawn = draw_maps(model[SMOOTHED], case, self.edge, self.maps)
             yield Scan(kept | drawn, case.affine, case.timing)
@@ -156,8 +156,8 @@ class Perfusion(TranslatorRecipe):
         """Return frames and those maps that are drawn."""
         return slices[:, :FRAMES], slices[:, [FRAMES + MAPS.index(role) for role in self.maps]]
 
-    def _cases(self, count: int, seed: int) -> Iterator[Scan]:
-        """Return public phantoms of the network's size; where a hospital could not use the series, another."""
+    def cases(self, count: int, seed: int) -> Iterator[Scan]:
+        """Return public phantoms with their true maps, of the network's size; all have series a hospital could use."""
         shape = (self.edge, self.edge, self.edge // 8)
         return islice(filter(_is_usable, simulate_patients(shape, np.random.default_rng(seed))), count)
 
