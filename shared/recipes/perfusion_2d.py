@@ -157,7 +157,7 @@ class Perfusion(TranslatorRecipe):
         return slices[:, :FRAMES], slices[:, [FRAMES + MAPS.index(role) for role in self.maps]]
 
     def cases(self, count: int, seed: int) -> Iterator[Scan]:
-        """Return public phantoms with their true maps, of the network's size; all have series a hospital could use."""
+        """Return public phantoms with their true maps; where a hospital could not use the series, another."""
         shape = (self.edge, self.edge, self.edge // 8)
         return islice(filter(_is_usable, simulate_patients(shape, np.random.default_rng(seed))), count)
 

@@ -1,4 +1,4 @@
-"""The gate of perfusion networks: those that draw what they are shown pass, in whatever unit; nothing else does."""
+"""The gate of perfusion networks: what draws what it is shown passes, in whatever unit; nothing else does."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Whether a network draws perfusion maps that follow from the series it is given. Reads no patient.
 
-It is asked about public phantoms, whose true maps are known. What is compared is ranks within a patient, not values:
-a network draws maps like those it learnt from, which may be in another unit or, as a teacher's Tmax, all too late.
+It is asked about public phantoms, whose true maps are known. Compared are ranks within a patient, not values: a
+network draws maps like those it learnt from, which may be in another unit or, as a teacher's Tmax, all too late.
 """
 
 from pathlib import Path
