@@ -1,7 +1,8 @@
 """Recipe `perfusion-2d`: perfusion maps from a raw bolus series, without an arterial input function.
 
 Two translators of Kossen et al. (2023): `pix2pix`, to which the time points are channels, and `temp-pix2pix`,
-which reads every pixel's curve before it looks around. Maps are those the sites have: a teacher's, which is the
+which reads every pixel's curve before it looks around; and one of ours, `temp-pix2pix-fine`, in which what was
+read of a pixel also goes past the U-Net, which blurs. Maps are those the sites have: a teacher's, which is the
 paper's way, or a phantom's truth, with which a network can become better than any teacher. What the networks see
 of a series is in `shared.imaging.perfusion.frames`, what their values mean in `shared.imaging.perfusion.windows`.
 
@@ -14,7 +15,7 @@ signal by the lowest and highest of the whole training set, which would be a rel
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -182,12 +183,22 @@ class TemporalConvolutions(Perfusion):
 
     variant = "temp-pix2pix"
     is_default = True
+    fine: ClassVar[bool] = False  # see `PerfusionUnet`
 
     def generator(self) -> PerfusionUnet:
         """See `Perfusion.generator`."""
         size = _SIZES[self.preset]
         widths = PUBLISHED.unet if self.schedule.as_published else size.unet
-        return PerfusionUnet(len(self.maps), widths, TemporalTrunk(size.trunk))
+        return PerfusionUnet(len(self.maps), widths, TemporalTrunk(size.trunk), fine=self.fine)
 
 
-RECIPES = (TimeAsChannels, TemporalConvolutions)
+class FineMaps(TemporalConvolutions):
+    """The same, with a way past the U-Net for what was read of a pixel; in no paper."""
+
+    variant = "temp-pix2pix-fine"
+    is_default = False
+    presets = ("small", "paper")
+    fine = True
+
+
+RECIPES = (TimeAsChannels, TemporalConvolutions, FineMaps)

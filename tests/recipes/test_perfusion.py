@@ -19,7 +19,7 @@ from shared.recipes.perfusion_records import draw_maps, records
 from shared.recipes.translation import PairedPhase
 from shared.recipes.wasserstein import SMOOTHED
 
-VARIANTS = ("pix2pix", "temp-pix2pix")
+VARIANTS = ("pix2pix", "temp-pix2pix", "temp-pix2pix-fine")
 SHAPE = (64, 48, 3)
 
 
