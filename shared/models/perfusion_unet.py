@@ -59,7 +59,7 @@ class PerfusionUnet(nn.Module):
         self.innermost = nn.Sequential(nn.LeakyReLU(SLOPE), _halving(*pairs[-1]))
         self.up = nn.ModuleList(_up(b + skip, a) for (a, b), skip in zip(reversed(pairs), beside, strict=True))
         self.last = nn.ConvTranspose2d(2 * widths[0], maps, _KERNEL, 2, padding=1)
-        self.past = nn.Conv2d(features, maps, 1, bias=False) if fine else None
+        self.past = nn.Conv2d(features, maps, 1) if fine else None
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map (b, `FRAMES`, edge, edge), the edge a multiple of 64, to (b, maps, edge, edge)."""

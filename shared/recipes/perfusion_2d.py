@@ -76,7 +76,7 @@ class Perfusion(TranslatorRecipe):
 
     name = "perfusion-2d"
     roles = ROLES
-    presets = ("small", "paper", "published")
+    presets: ClassVar[tuple[str, ...]] = ("small", "paper", "published")
     phantoms = 40
     simulator = "public perfusion simulator"
     made = (
@@ -116,8 +116,8 @@ class Perfusion(TranslatorRecipe):
 
     @property
     def worse_than_public(self) -> str:
-        """See `Recipe.worse_than_public`: nearer to the truth in CBF, further in MTT and TTP."""
-        return "study kossen-ch7, MTT and TTP" if self.preset == "small" else ""
+        """See `Recipe.worse_than_public`: nearer to the truth in CBF, further in TTP."""
+        return "study kossen-ch7, TTP" if self.preset == "small" else ""
 
     @property
     def maps(self) -> tuple[Role, ...]:

@@ -35,7 +35,7 @@ from simulations.studies.rows import Row, Scale
 from simulations.studies.runs import Training, train
 
 RECIPE = "perfusion-2d"
-PIX2PIX, TEMPORAL, FINE = "pix2pix", "temp-pix2pix", "temp-pix2pix-fine"
+PIX2PIX, TEMPORAL, FINE, FEW = "pix2pix", "temp-pix2pix", "temp-pix2pix-fine", "private"
 EPSILON = 8.0
 
 Mappings = dict[tuple[str, str, int], MapMaking]  # by key of a way, site of the test patients, and seed
@@ -63,6 +63,7 @@ def rows(preset: str) -> tuple[Row, ...]:
         Row("temporal", "temp-pix2pix", TEMPORAL, None, rounds, draws),
         Row("fine", "temp-pix2pix-fine, ours", FINE, None, rounds, draws),
         Row("private", "private temp-pix2pix", TEMPORAL, EPSILON, rounds, PRIVATE_DRAWS[preset]),
+        *((Row("few", "private, few weights moved", FEW, EPSILON),) if preset == "small" else ()),
     )
 
 

@@ -12,14 +12,14 @@ from shared.imaging.perfusion.windows import MAPS, TOPS, to_window
 from shared.imaging.scan import Role, Scan, Timing
 from shared.models.perfusion_unet import PUBLISHED
 from shared.recipes import perfusion_2d
-from shared.recipes.base import Recipe
+from shared.recipes.base import GradientPhase, Recipe, state_of
 from shared.recipes.catalogue import load
 from shared.recipes.perfusion_2d import Perfusion
 from shared.recipes.perfusion_records import draw_maps, records
 from shared.recipes.translation import PairedPhase
 from shared.recipes.wasserstein import SMOOTHED
 
-VARIANTS = ("pix2pix", "temp-pix2pix", "temp-pix2pix-fine")
+VARIANTS = ("pix2pix", "temp-pix2pix", "temp-pix2pix-fine", "private")
 SHAPE = (64, 48, 3)
 
 
@@ -227,3 +227,32 @@ def test_pre_training_moves_every_network(variant: str, monkeypatch: pytest.Monk
     for name in ("generator", "discriminator", SMOOTHED):
         pairs = zip(model[name].parameters(), fresh[name].parameters(), strict=True)
         assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+def test_with_the_private_variant_sites_move_the_weights_past_the_unet_and_nothing_else() -> None:
+    recipe = recipe_of("private")
+    assert isinstance(recipe.phase, GradientPhase)
+    model, slices = recipe.build(1), records([scan()], 64).draw(2, rng())
+    assert sum(values.numel() for values in state_of(model, recipe.phase.moves).values()) == (32 + 1) * 5
+    frames, truth = slices[:, :FRAMES], slices[:, FRAMES:]
+    counts = 0.1 + 0.9 * (slices[:, [FRAMES + MAPS.index(Role.MTT)]] > -1).float()
+    loss = recipe.phase.patient_loss(model, slices, rng())
+    torch.testing.assert_close(loss, 100 * (counts * (model["generator"](frames) - truth).abs()).mean())
+    torch.autograd.backward(loss)
+    assert all(bool(weight.grad is not None and weight.grad.any()) for weight in model["past"].parameters())
+    assert all(weight.grad is None for weight in model["generator"].past.parameters())
+
+
+def test_what_the_sites_moved_past_the_unet_is_what_the_generator_draws_with() -> None:
+    recipe = recipe_of("private")
+    model, fresh = recipe.build(1), recipe.build(1)
+    sent = {name: value + 1 for name, value in state_of(model, ("past",)).items()}
+    recipe.receive(model, sent, 0.0)
+    for name in ("weight", "bias"):
+        moved, before = (networks["generator"].past.get_parameter(name) for networks in (model, fresh))
+        torch.testing.assert_close(moved, before + 1)
+        share = model[SMOOTHED].past.get_parameter(name) - before
+        torch.testing.assert_close(share, torch.full_like(share, 1 - 0.99**10))
+    names = [name for name, _ in fresh["generator"].named_parameters() if not name.startswith("past")]
+    for name in names:
+        assert torch.equal(model["generator"].get_parameter(name), fresh["generator"].get_parameter(name))

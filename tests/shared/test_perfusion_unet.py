@@ -52,9 +52,9 @@ def test_networks_have_as_many_weights_as_counted_by_hand() -> None:
     assert weights(judge) == 16 * (81 * 64 + 64 * 128 + 128 * 256 + 256) + 3 * (64 + 128 + 256) + 1
 
 
-def test_pixels_go_past_the_unet_by_a_weight_for_each_feature_and_map() -> None:
+def test_pixels_go_past_the_unet_by_a_weight_for_each_feature_and_map_and_a_bias() -> None:
     network = tiny("temp-pix2pix-fine")
-    assert weights(network) - weights(tiny("temp-pix2pix")) == 8 * 2
+    assert weights(network) - weights(tiny("temp-pix2pix")) == 8 * 2 + 2
     assert network.past is not None
     one = frames(1)
     around = network(one)
