@@ -197,7 +197,7 @@ class FineMaps(TemporalConvolutions):
 
     variant = "temp-pix2pix-fine"
     is_default = False
-    presets = ("small", "paper")
+    presets: ClassVar[tuple[str, ...]] = ("small", "paper")
     fine = True
 
 

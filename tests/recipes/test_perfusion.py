@@ -240,7 +240,7 @@ def test_with_the_private_variant_sites_move_the_weights_past_the_unet_and_nothi
     torch.testing.assert_close(loss, 100 * (counts * (model["generator"](frames) - truth).abs()).mean())
     torch.autograd.backward(loss)
     assert all(bool(weight.grad is not None and weight.grad.any()) for weight in model["past"].parameters())
-    assert all(weight.grad is None for weight in model["generator"].past.parameters())
+    assert all(weight.grad is None for weight in model["generator"].get_submodule("past").parameters())
 
 
 def test_what_the_sites_moved_past_the_unet_is_what_the_generator_draws_with() -> None:
@@ -249,9 +249,9 @@ def test_what_the_sites_moved_past_the_unet_is_what_the_generator_draws_with() -
     sent = {name: value + 1 for name, value in state_of(model, ("past",)).items()}
     recipe.receive(model, sent, 0.0)
     for name in ("weight", "bias"):
-        moved, before = (networks["generator"].past.get_parameter(name) for networks in (model, fresh))
+        moved, before = (networks["generator"].get_parameter(f"past.{name}") for networks in (model, fresh))
         torch.testing.assert_close(moved, before + 1)
-        share = model[SMOOTHED].past.get_parameter(name) - before
+        share = model[SMOOTHED].get_parameter(f"past.{name}") - before
         torch.testing.assert_close(share, torch.full_like(share, 1 - 0.99**10))
     names = [name for name, _ in fresh["generator"].named_parameters() if not name.startswith("past")]
     for name in names:

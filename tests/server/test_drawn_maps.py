@@ -79,7 +79,7 @@ def test_the_truth_passes_in_another_unit_and_shifted(
     as_drawn(monkeypatch, lambda truth: 10 * truth + 2)
     check = judged()
     assert check.passed
-    assert "phantoms 1.00, at least 0.1; cbf 1.00, cbv 1.00, mtt 1.00, tmax 1.00, ttp 1.00" in check.words
+    assert "phantoms 1.00, at least 0.15; cbf 1.00, cbv 1.00, mtt 1.00, tmax 1.00, ttp 1.00" in check.words
 
 
 def test_the_truth_upside_down_does_not(judged: Callable[..., Check], monkeypatch: pytest.MonkeyPatch) -> None:

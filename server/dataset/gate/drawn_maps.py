@@ -18,9 +18,9 @@ from shared.recipes.perfusion_records import draw_maps
 
 FOLLOW = "maps follow from the series"
 CASES = 8
-# Rank correlation with the truth, mean over cases and maps. A constant has 0, an untrained network at most 0.07 in
-# one map; those of study kossen-ch7 have 0.2 in the map they draw worst, MTT, and 0.37 or more over all five.
-LEAST = 0.1
+# Rank correlation with the truth, mean over cases and maps. A constant has 0; untrained small networks had at most
+# 0.02 over five maps and 0.10 in one, those of study kossen-ch7 at least 0.33 over five and 0.20 in one.
+LEAST = 0.15
 _SEED = 0
 
 
