@@ -43,9 +43,14 @@ class FewWeights(FineMaps):
 
     @classmethod
     def defaults(cls, preset: str, *, private: bool) -> PerfusionSchedule:
-        """See `Recipe.defaults`. C is near the median norm of a phantom's gradient after pre-training."""
+        """See `Recipe.defaults`; chosen on validation patients of phantom hospitals (`docs/perfusion.md`)."""
         few = {"rounds": 30, "steps": 1, "sampling_rate": 0.5, "clip_norm": 5.0, "rate": 0.01}
         return super().defaults(preset, private=private).model_copy(update=few)
+
+    @property
+    def worse_than_public(self) -> str:
+        """See `Recipe.worse_than_public`: nearer to the truth on validation patients, of whom there were few."""
+        return "no study has yet shown that it is worth more"
 
     @property
     def pretraining_phase(self) -> TranslationPhase:

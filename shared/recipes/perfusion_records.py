@@ -76,7 +76,7 @@ def _mean_view(generator: nn.Module, frames: Tensor) -> Tensor:
     """Return the mean of the maps that are drawn of slices in all `_VIEWS`, each put back to where it was.
 
     Brains have no handedness that a map could follow from; and networks of stride 2 draw a grid of their own,
-    which moves with the view.
+    wherever the patient is.
     """
     total = torch.zeros((), device=frames.device)
     for mirrored, moved in _VIEWS:
