@@ -1,14 +1,16 @@
 """A trained generator handed to hospitals, in one file: gated, approved and recorded as a data set is.
 
-It has no images, so its gate asks only about the run and the weights; stewards approve it by the file's SHA-256.
+It has no images, so its gate asks about the run, the weights and, of perfusion maps, whether they follow from
+public series; stewards approve it by the file's SHA-256.
 """
 
 from pathlib import Path
 
 import torch
-from safetensors.torch import load
+from safetensors.torch import load_file
 
 from server.dataset.files.claims import claim_in_words
+from server.dataset.gate.drawn_maps import maps_follow
 from server.dataset.gate.rules import check_run
 from server.dataset.releasing.candidate import NETWORK, Candidate, drawing_place, place
 from server.dataset.releasing.release import Outcome, record_gate, refuse_existing, settle
@@ -22,7 +24,8 @@ from shared.ledger.log import NOTHING
 from shared.ledger.store import LedgerStore
 from shared.ledger.verify import reasons_against
 from shared.ledger.view import first_release, head_of, view
-from shared.recipes.network_file import About, network_bytes
+from shared.recipes.network_file import About, about_of, network_bytes
+from shared.recipes.perfusion_2d import Perfusion
 from shared.recipes.translator_recipe import TranslatorRecipe
 from shared.recipes.wasserstein import SMOOTHED
 
@@ -44,10 +47,10 @@ def publish_network(folder: RunFolder, out: Path, *, store: LedgerStore) -> Outc
     head = head_of(store.lines[:size])
     claim = claim_in_words(view(store.events[:size], run), head)
     content = _content(folder, private=True, claim=claim, ledger={"size": head.size, "root": head.root})
-    gate = Gate(run=run, manifest=digest(content), checks=(*of_run, _check_weights(content)))
     with drawing_place(folder, out) as partial:
         file = partial / f"network{NETWORK}"
         write_durably(file, content)
+        gate = Gate(run=run, manifest=digest(content), checks=(*of_run, *_check_network(file)))
         record_gate(store, folder.home.identity, gate)
         candidate = place(folder, file, gate)
     return settle(folder, Candidate.at(candidate), out, store=store)
@@ -67,11 +70,13 @@ def write_unsafe_network(folder: RunFolder, out: Path, *, store: LedgerStore) ->
     write_durably(out, content)
 
 
-def _check_weights(content: bytes) -> Check:
-    """Check what a network has in place of images: weights that are finite."""
-    broken = sorted(name for name, value in load(content).items() if not torch.isfinite(value).all())
+def _check_network(file: Path) -> tuple[Check, ...]:
+    """Check what a network has in place of images: weights that are finite, and maps that are no accident."""
+    broken = sorted(name for name, value in load_file(file).items() if not torch.isfinite(value).all())
     words = f"not finite: {', '.join(broken[:3])}; train again" if broken else "every one"
-    return Check(name="weights are finite", passed=not broken, words=words)
+    finite = Check(name="weights are finite", passed=not broken, words=words)
+    draws_maps = not broken and about_of(file).recipe == Perfusion.name
+    return (finite, maps_follow(file)) if draws_maps else (finite,)
 
 
 def _content(folder: RunFolder, *, private: bool, claim: str, ledger: dict[str, int | str]) -> bytes:

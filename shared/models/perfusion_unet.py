@@ -5,6 +5,9 @@ transposed convolutions, rectifiers; tanh. Neither the first nor the innermost c
 the papers' code: the innermost map is of one pixel, which a norm would blot out. pix2pix takes frames as channels.
 temp-pix2pix first lets six convolutions along time alone make one map of features of them.
 
+The U-Net halves the edge first and doubles it last, so nothing as fine as a pixel goes through it. With `fine`
+each pixel's own features are weighed and added to its maps before tanh. That is ours, and in no paper.
+
 In the place of batch norm the U-Net has group norm (see `shared.models.layers`), and the trunk a scale and a shift
 for each channel: a norm over a slice would make curves higher where the slice shows less brain, and their height
 is what flow and volume are read from. Weights are as many.
@@ -42,27 +45,33 @@ SMALL = PerfusionSize((32, 32, 48, 64, 64, 64), (8, 8, 16, 32, 32, 32))
 class PerfusionUnet(nn.Module):
     """Frames of slices to maps in [-1, 1]; nothing in it is random."""
 
-    def __init__(self, maps: int, widths: tuple[int, ...], trunk: "TemporalTrunk | None" = None) -> None:
-        """Take `FRAMES` frames, as they are or by a trunk."""
+    def __init__(
+        self, maps: int, widths: tuple[int, ...], trunk: "TemporalTrunk | None" = None, *, fine: bool = False
+    ) -> None:
+        """Take `FRAMES` frames, as they are or by a trunk; `fine` says whether pixels also go past the U-Net."""
         super().__init__()
         pairs = list(itertools.pairwise(widths))
         beside = (0, *reversed(widths[1:-1]))  # channels that come beside each map on the way up
         self.trunk = trunk or nn.Identity()
-        self.first = _halving(FRAMES if trunk is None else trunk.features, widths[0])
+        features = FRAMES if trunk is None else trunk.features
+        self.first = _halving(features, widths[0])
         self.down = nn.ModuleList(_down(a, b) for a, b in pairs[:-1])
         self.innermost = nn.Sequential(nn.LeakyReLU(SLOPE), _halving(*pairs[-1]))
         self.up = nn.ModuleList(_up(b + skip, a) for (a, b), skip in zip(reversed(pairs), beside, strict=True))
         self.last = nn.ConvTranspose2d(2 * widths[0], maps, _KERNEL, 2, padding=1)
+        self.past = nn.Conv2d(features, maps, 1) if fine else None
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map (b, `FRAMES`, edge, edge), the edge a multiple of 64, to (b, maps, edge, edge)."""
-        skips = [self.first(self.trunk(frames))]
+        curves = self.trunk(frames)
+        skips = [self.first(curves)]
         for down in self.down:
             skips.append(down(skips[-1]))
         features = self.innermost(skips[-1])
         for up, skip in zip(self.up, reversed(skips), strict=True):
             features = torch.cat([up(features), skip], dim=1)
-        return torch.tanh(self.last(torch.relu(features)))
+        maps = self.last(torch.relu(features))
+        return torch.tanh(maps if self.past is None else maps + self.past(curves))
 
     def draw(self, maps: Tensor, random: torch.Generator) -> Tensor:
         """Return the maps of frames, as in training."""

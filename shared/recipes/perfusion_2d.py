@@ -1,7 +1,8 @@
 """Recipe `perfusion-2d`: perfusion maps from a raw bolus series, without an arterial input function.
 
 Two translators of Kossen et al. (2023): `pix2pix`, to which the time points are channels, and `temp-pix2pix`,
-which reads every pixel's curve before it looks around. Maps are those the sites have: a teacher's, which is the
+which reads every pixel's curve before it looks around; and one of ours, `temp-pix2pix-fine`, in which what was
+read of a pixel also goes past the U-Net, which blurs. Maps are those the sites have: a teacher's, which is the
 paper's way, or a phantom's truth, with which a network can become better than any teacher. What the networks see
 of a series is in `shared.imaging.perfusion.frames`, what their values mean in `shared.imaging.perfusion.windows`.
 
@@ -14,7 +15,7 @@ signal by the lowest and highest of the whole training set, which would be a rel
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ class Perfusion(TranslatorRecipe):
 
     name = "perfusion-2d"
     roles = ROLES
-    presets = ("small", "paper", "published")
+    presets: ClassVar[tuple[str, ...]] = ("small", "paper", "published")
     phantoms = 40
     simulator = "public perfusion simulator"
     made = (
@@ -115,8 +116,8 @@ class Perfusion(TranslatorRecipe):
 
     @property
     def worse_than_public(self) -> str:
-        """See `Recipe.worse_than_public`: nearer to the truth in CBF, further in MTT and TTP."""
-        return "study kossen-ch7, MTT and TTP" if self.preset == "small" else ""
+        """See `Recipe.worse_than_public`: nearer to the truth in CBF, further in TTP."""
+        return "study kossen-ch7, TTP" if self.preset == "small" else ""
 
     @property
     def maps(self) -> tuple[Role, ...]:
@@ -143,11 +144,11 @@ class Perfusion(TranslatorRecipe):
 
     def phantom_records(self, seed: int) -> PerfusionRecords:
         """See `TranslatorRecipe.phantom_records`."""
-        return records(self._cases(self.phantoms, seed), self.edge)
+        return records(self.cases(self.phantoms, seed), self.edge)
 
     def sample(self, model: nn.ModuleDict, count: int, seed: int, source: str = "") -> Iterator[Scan]:
         """Yield the series of public phantoms with the maps drawn of them."""
-        for case in self._cases(count, derive_seed(seed, "cases")):
+        for case in self.cases(count, derive_seed(seed, "cases")):
             kept = {role: case.volumes[role] for role in (Role.DSC, Role.BRAIN)}
             drawn = draw_maps(model[SMOOTHED], case, self.edge, self.maps)
             yield Scan(kept | drawn, case.affine, case.timing)
@@ -156,8 +157,8 @@ class Perfusion(TranslatorRecipe):
         """Return frames and those maps that are drawn."""
         return slices[:, :FRAMES], slices[:, [FRAMES + MAPS.index(role) for role in self.maps]]
 
-    def _cases(self, count: int, seed: int) -> Iterator[Scan]:
-        """Return public phantoms of the network's size; where a hospital could not use the series, another."""
+    def cases(self, count: int, seed: int) -> Iterator[Scan]:
+        """Return public phantoms with their true maps; where a hospital could not use the series, another."""
         shape = (self.edge, self.edge, self.edge // 8)
         return islice(filter(_is_usable, simulate_patients(shape, np.random.default_rng(seed))), count)
 
@@ -182,12 +183,22 @@ class TemporalConvolutions(Perfusion):
 
     variant = "temp-pix2pix"
     is_default = True
+    fine: ClassVar[bool] = False  # see `PerfusionUnet`
 
     def generator(self) -> PerfusionUnet:
         """See `Perfusion.generator`."""
         size = _SIZES[self.preset]
         widths = PUBLISHED.unet if self.schedule.as_published else size.unet
-        return PerfusionUnet(len(self.maps), widths, TemporalTrunk(size.trunk))
+        return PerfusionUnet(len(self.maps), widths, TemporalTrunk(size.trunk), fine=self.fine)
 
 
-RECIPES = (TimeAsChannels, TemporalConvolutions)
+class FineMaps(TemporalConvolutions):
+    """The same, with a way past the U-Net for what was read of a pixel; in no paper."""
+
+    variant = "temp-pix2pix-fine"
+    is_default = False
+    presets: ClassVar[tuple[str, ...]] = ("small", "paper")
+    fine = True
+
+
+RECIPES = (TimeAsChannels, TemporalConvolutions, FineMaps)

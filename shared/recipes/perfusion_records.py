@@ -11,12 +11,13 @@ from shared.errors import CohortError
 from shared.imaging.orientation import from_ras, upright
 from shared.imaging.perfusion.brain import brain_mask
 from shared.imaging.perfusion.frames import frames_of
-from shared.imaging.perfusion.windows import MAPS, from_window, to_window
+from shared.imaging.perfusion.windows import MAPS, TOPS, from_window, to_window
 from shared.imaging.scan import Role, Scan, Volume
 from shared.imaging.slices import from_slices, to_slices
 
 ROLES = (Role.DSC, Role.BRAIN, *MAPS)
 _AT_ONCE = 4  # slices drawn in one pass, which bounds memory
+_VIEWS = ((False, 0), (False, 1), (True, 0), (True, 1))  # whether mirrored, and by how many pixels moved both ways
 
 
 class PerfusionRecords:
@@ -44,7 +45,8 @@ def records(scans: Iterable[Scan], edge: int) -> PerfusionRecords:
 def draw_maps(generator: nn.Module, scan: Scan, edge: int, maps: Sequence[Role] = MAPS) -> dict[Role, Volume]:
     """Return the maps (i, j, k), in their units and 0 outside the brain, that a trained generator draws.
 
-    Research use only; not for diagnosis.
+    Each slice is drawn in four views, of which the mean is taken. MTT is 60 · CBV / CBF by definition, where all
+    three are drawn. Research use only; not for diagnosis.
 
     Args:
         generator: draws `maps` of slices of `edge` pixels a side, as recipe `perfusion-2d` trains it.
@@ -62,10 +64,33 @@ def draw_maps(generator: nn.Module, scan: Scan, edge: int, maps: Sequence[Role] 
     where = next(generator.parameters()).device
     for some in torch.split(torch.from_numpy(np.flatnonzero(brain.any(axis=(0, 1)))), _AT_ONCE):
         with torch.no_grad():
-            drawn[some] = generator(frames[some].to(where)).float().cpu()
+            drawn[some] = _mean_view(generator, frames[some].to(where)).cpu()
     volumes = _to_volumes(drawn, scan.shape)
     inside = {role: np.where(brain, from_window(role, volumes[..., n]), 0) for n, role in enumerate(maps)}
+    if {Role.CBF, Role.CBV, Role.MTT} <= inside.keys():
+        inside[Role.MTT] = _transit(inside[Role.CBF], inside[Role.CBV])
     return {role: from_ras(volume, affine) for role, volume in inside.items()}
+
+
+def _mean_view(generator: nn.Module, frames: Tensor) -> Tensor:
+    """Return the mean of the maps that are drawn of slices in all `_VIEWS`, each put back to where it was.
+
+    Brains have no handedness that a map could follow from; and networks of stride 2 draw a grid of their own,
+    wherever the patient is.
+    """
+    total = torch.zeros((), device=frames.device)
+    for mirrored, moved in _VIEWS:
+        flips = [2] if mirrored else []
+        seen = torch.roll(frames, (moved, moved), (2, 3)).flip(flips)
+        total = total + torch.roll(generator(seen).float().flip(flips), (-moved, -moved), (2, 3))
+    return total / len(_VIEWS)
+
+
+def _transit(flow: Volume, volume: Volume) -> Volume:
+    """Return the mean transit time in seconds, at most what a network's window holds; 0 without flow."""
+    top = np.float32(TOPS[Role.MTT])
+    ratio = np.divide(60 * volume, flow, out=np.zeros_like(flow), where=flow > 0)
+    return np.asarray(np.minimum(ratio, top), dtype=np.float32)
 
 
 def _pairs(scan: Scan, edge: int) -> Tensor:

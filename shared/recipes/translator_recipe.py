@@ -63,6 +63,11 @@ class TranslatorRecipe(Recipe):
         """Return records of the public phantoms for pre-training, as of one patient."""
 
     @property
+    def pretraining_phase(self) -> TranslationPhase:
+        """What is done with public phantoms: what the sites do with patients."""
+        return self.phase
+
+    @property
     def pretrains(self) -> bool:
         """See `Recipe.pretrains`: a setting that asks for steps is enough."""
         return self.schedule.pretraining_steps > 0
@@ -85,12 +90,13 @@ class TranslatorRecipe(Recipe):
         pool = self.phantom_records(derive_seed(seed, "phantoms"))
         random = torch.Generator().manual_seed(derive_seed(seed, "steps"))
         arithmetic = Arithmetic(next(model.parameters()).device, self.schedule.mixed_precision)
-        moved = [p for name in self.phase.moves for p in model[name].parameters()]
+        phase = self.pretraining_phase
+        moved = [p for name in phase.moves for p in model[name].parameters()]
         optimizer = self._adam(self.schedule.pretraining_rate)(moved)
 
         def loss() -> Tensor:
             drawn = pool.draw(self.schedule.pretraining_batch, random).to(arithmetic.where)
-            return self.phase.patient_loss(model, drawn, random)
+            return phase.patient_loss(model, drawn, random)
 
         model.requires_grad_(True)
         for step in range(steps):

@@ -1,4 +1,4 @@
-"""Perfusion maps by networks (Kossen et al., 2023): two architectures, first site and second, private and not.
+"""Perfusion maps by networks (Kossen et al., 2023): two architectures and ours, at two sites, one private.
 
 Trained on a teacher's maps, as the paper's are, and on phantoms' truth, with which a network can become better
 than its teacher. Beside the networks stand the teacher, a constant, and a network that has only seen public
@@ -35,7 +35,7 @@ from simulations.studies.rows import Row, Scale
 from simulations.studies.runs import Training, train
 
 RECIPE = "perfusion-2d"
-PIX2PIX, TEMPORAL = "pix2pix", "temp-pix2pix"
+PIX2PIX, TEMPORAL, FINE, FEW = "pix2pix", "temp-pix2pix", "temp-pix2pix-fine", "private"
 EPSILON = 8.0
 
 Mappings = dict[tuple[str, str, int], MapMaking]  # by key of a way, site of the test patients, and seed
@@ -61,7 +61,9 @@ def rows(preset: str) -> tuple[Row, ...]:
         Row("taught-temporal", "temp-pix2pix, of the teacher's maps", TEMPORAL, None, rounds, draws),
         Row("pix2pix", "pix2pix", PIX2PIX, None, rounds, draws),
         Row("temporal", "temp-pix2pix", TEMPORAL, None, rounds, draws),
+        Row("fine", "temp-pix2pix-fine, ours", FINE, None, rounds, draws),
         Row("private", "private temp-pix2pix", TEMPORAL, EPSILON, rounds, PRIVATE_DRAWS[preset]),
+        *((Row("few", "private, few weights moved", FEW, EPSILON),) if preset == "small" else ()),
     )
 
 

@@ -71,7 +71,8 @@ class Found:
     def notable(self) -> dict[str, tuple[str, str]]:
         """Return test patients to look at, with what is to be said of each: best, worst, and one who moved."""
         patients = self.patients(FIRST)
-        (key, name) = self.of_truth()[-2]
+        ours = [row for row in self.networks if row.epsilon is None and not row.key.startswith(_HELD_TO_TEACHER)]
+        key, name = ours[-1].key, ours[-1].name
         errors = self.scores(key, FIRST, Role.TMAX.value, "brain_nrmse", patients).mean(axis=0)
         chosen = {
             "best": (patients[int(errors.argmin())], f"the test patient in whom Tmax of {name} is best"),

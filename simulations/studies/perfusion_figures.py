@@ -49,6 +49,7 @@ def accuracy(found: Found) -> bytes:
         ax.grid(axis="x", lw=0.4)
     panels[0].set(yticks=range(len(ways)), yticklabels=[name for _, name in ways])
     panels[0].invert_yaxis()
-    claims = "; ".join(f"{key}: {claim}" for key, claim in found.claims.items() if key == "private")
+    private = [row.key for row in found.networks if row.epsilon is not None]
+    claims = "; ".join(f"{key}: {found.claims[key]}" for key in private)
     figure.suptitle(f"Mean absolute error inside the brain, a dot a test patient. {claims}", fontsize="small")
     return png(figure)

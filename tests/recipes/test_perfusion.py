@@ -12,14 +12,14 @@ from shared.imaging.perfusion.windows import MAPS, TOPS, to_window
 from shared.imaging.scan import Role, Scan, Timing
 from shared.models.perfusion_unet import PUBLISHED
 from shared.recipes import perfusion_2d
-from shared.recipes.base import Recipe
+from shared.recipes.base import GradientPhase, Recipe, state_of
 from shared.recipes.catalogue import load
 from shared.recipes.perfusion_2d import Perfusion
 from shared.recipes.perfusion_records import draw_maps, records
 from shared.recipes.translation import PairedPhase
 from shared.recipes.wasserstein import SMOOTHED
 
-VARIANTS = ("pix2pix", "temp-pix2pix")
+VARIANTS = ("pix2pix", "temp-pix2pix", "temp-pix2pix-fine", "private")
 SHAPE = (64, 48, 3)
 
 
@@ -143,7 +143,40 @@ def test_a_drawn_map_is_in_its_unit_where_the_pixel_was_and_zero_outside_the_bra
         assert drawn[role].dtype == np.float32
         assert not drawn[role][~brain].any()
         expected = (frames[..., 20 + n] + 1) * TOPS[role] / 2
-        np.testing.assert_allclose(drawn[role][brain], expected[brain], atol=1e-3)
+        if role is not Role.MTT:
+            np.testing.assert_allclose(drawn[role][brain], expected[brain], atol=1e-3)
+
+
+def test_a_drawn_transit_time_is_volume_over_flow_if_all_three_are_drawn_and_else_the_networks_own() -> None:
+    case = scan()
+    brain = case.volumes[Role.BRAIN] > 0
+    drawn = draw_maps(First(5), case, 64)
+    np.testing.assert_array_less(0, drawn[Role.CBF][brain])
+    ratio = 60 * drawn[Role.CBV][brain] / drawn[Role.CBF][brain]
+    assert (ratio > TOPS[Role.MTT]).mean() < 0.5
+    np.testing.assert_allclose(drawn[Role.MTT][brain], np.minimum(ratio, TOPS[Role.MTT]), rtol=1e-5)
+    alone = draw_maps(First(1), case, 64, (Role.MTT,))[Role.MTT]
+    frames = frames_of(case.volumes[Role.DSC], brain, Timing(1.5, 0.03))
+    np.testing.assert_allclose(alone[brain], (frames[..., 20][brain] + 1) * TOPS[Role.MTT] / 2, atol=1e-3)
+
+
+class Grid(nn.Module):
+    """Draws a chequerboard and a slope along i, whatever it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        i, j = torch.meshgrid(*(torch.arange(length) for length in frames.shape[2:]), indexing="ij")
+        return ((i + j) % 2 * 0.5 + 1e-4 * i - 0.5).expand(len(frames), 1, -1, -1) * self.weight
+
+
+def test_a_pattern_that_stands_still_when_the_patient_is_moved_or_mirrored_is_averaged_out() -> None:
+    case = scan()
+    brain = case.volumes[Role.BRAIN] > 0
+    (drawn,) = draw_maps(Grid(), case, 64, (Role.CBF,)).values()
+    assert np.ptp(drawn[brain]) < 0.01 * TOPS[Role.CBF]
 
 
 def test_a_series_of_another_size_is_brought_to_the_networks_and_back() -> None:
@@ -194,3 +227,32 @@ def test_pre_training_moves_every_network(variant: str, monkeypatch: pytest.Monk
     for name in ("generator", "discriminator", SMOOTHED):
         pairs = zip(model[name].parameters(), fresh[name].parameters(), strict=True)
         assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+def test_with_the_private_variant_sites_move_the_weights_past_the_unet_and_nothing_else() -> None:
+    recipe = recipe_of("private")
+    assert isinstance(recipe.phase, GradientPhase)
+    model, slices = recipe.build(1), records([scan()], 64).draw(2, rng())
+    assert sum(values.numel() for values in state_of(model, recipe.phase.moves).values()) == (32 + 1) * 5
+    frames, truth = slices[:, :FRAMES], slices[:, FRAMES:]
+    counts = 0.1 + 0.9 * (slices[:, [FRAMES + MAPS.index(Role.MTT)]] > -1).float()
+    loss = recipe.phase.patient_loss(model, slices, rng())
+    torch.testing.assert_close(loss, 100 * (counts * (model["generator"](frames) - truth).abs()).mean())
+    torch.autograd.backward(loss)
+    assert all(bool(weight.grad is not None and weight.grad.any()) for weight in model["past"].parameters())
+    assert all(weight.grad is None for weight in model["generator"].get_submodule("past").parameters())
+
+
+def test_what_the_sites_moved_past_the_unet_is_what_the_generator_draws_with() -> None:
+    recipe = recipe_of("private")
+    model, fresh = recipe.build(1), recipe.build(1)
+    sent = {name: value + 1 for name, value in state_of(model, ("past",)).items()}
+    recipe.receive(model, sent, 0.0)
+    for name in ("weight", "bias"):
+        moved, before = (networks["generator"].get_parameter(f"past.{name}") for networks in (model, fresh))
+        torch.testing.assert_close(moved, before + 1)
+        share = model[SMOOTHED].get_parameter(f"past.{name}") - before
+        torch.testing.assert_close(share, torch.full_like(share, 1 - 0.99**10))
+    names = [name for name, _ in fresh["generator"].named_parameters() if not name.startswith("past")]
+    for name in names:
+        assert torch.equal(model["generator"].get_parameter(name), fresh["generator"].get_parameter(name))

@@ -424,7 +424,7 @@ def test_a_network_is_approved_by_its_digest(tmp_path: Path, monkeypatch: pytest
     make_keys(tmp_path / "key", "ada")
     here = Federation(tmp_path / "run", Identity.at(tmp_path / "key" / "steward.key", "steward/ada"))
     out = tmp_path / "network.safetensors"
-    about = {"run": RUN_ID, "recipe": "perfusion-2d", "variant": "v", "preset": "small", "settings": {}}
+    about = {"run": RUN_ID, "recipe": "translate-2d", "variant": "v", "preset": "small", "settings": {}}
     layer = nn.Linear(2, 2)
 
     def content(folder: RunFolder, **said: Any) -> bytes:

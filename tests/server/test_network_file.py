@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from server.dataset.gate import drawn_maps
 from server.run.folder import RunFolder
 from shared.errors import UsageError
 from shared.ledger.events import Release
@@ -35,8 +36,10 @@ def hand_over(root: Path, run: str, *more: object) -> Outcome:
 
 
 @pytest.mark.slow
-def test_a_private_network_is_recorded_and_says_what_it_cost(root: Path) -> None:
+def test_a_private_network_is_recorded_and_says_what_it_cost(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "study kossen-ch7" in hand_over(root, "private").sentence()
+    assert "maps follow from the series: rank" in hand_over(root, "private", "--publish-anyway").sentence()
+    monkeypatch.setattr(drawn_maps, "LEAST", -1.0)  # of a network that was trained for a single step
     assert hand_over(root, "private", "--publish-anyway").status == 0
     recipe, generator, about = read_network(root / "private.safetensors", "perfusion-2d")
     assert about.private

@@ -10,6 +10,7 @@ from shared.models.patch_discriminator import PatchDiscriminator
 from shared.models.perfusion_unet import PAPER, PUBLISHED, SMALL, AlongTime, PerfusionUnet, TemporalTrunk
 from shared.privacy.layers import refuse_leaky_modules
 
+KINDS = ["pix2pix", "temp-pix2pix", "temp-pix2pix-fine"]
 TINY_UNET, TINY_TRUNK = (8, 8, 8, 8, 8, 8), (4, 4, 4, 4, 8, 8)
 
 
@@ -22,8 +23,11 @@ def frames(count: int) -> Tensor:
 
 
 def tiny(kind: str) -> PerfusionUnet:
-    trunk = kind == "temp-pix2pix"
-    return build(lambda: PerfusionUnet(2, TINY_UNET, TemporalTrunk(TINY_TRUNK) if trunk else None), rng())
+    def make() -> PerfusionUnet:
+        trunk = None if kind == "pix2pix" else TemporalTrunk(TINY_TRUNK)
+        return PerfusionUnet(2, TINY_UNET, trunk, fine=kind == "temp-pix2pix-fine")
+
+    return build(make, rng())
 
 
 def weights(network: nn.Module) -> int:
@@ -46,6 +50,18 @@ def test_networks_have_as_many_weights_as_counted_by_hand() -> None:
         assert weights(both) == TRUNK + 16 * 1024 * 128 + DOWN + UP + LAST
         judge = PatchDiscriminator(81, (64, 128), 256)
     assert weights(judge) == 16 * (81 * 64 + 64 * 128 + 128 * 256 + 256) + 3 * (64 + 128 + 256) + 1
+
+
+def test_pixels_go_past_the_unet_by_a_weight_for_each_feature_and_map_and_a_bias() -> None:
+    network = tiny("temp-pix2pix-fine")
+    assert weights(network) - weights(tiny("temp-pix2pix")) == 8 * 2 + 2
+    assert network.past is not None
+    one = frames(1)
+    around = network(one)
+    nn.init.zeros_(network.last.weight)
+    expected = torch.tanh(torch.einsum("mf,bfij->bmij", network.past.weight[..., 0, 0], network.trunk(one)))
+    torch.testing.assert_close(network(one), expected)
+    assert not torch.allclose(around, expected)
 
 
 def test_the_published_unet_is_an_eighth_as_wide_behind_the_same_trunk() -> None:
@@ -89,7 +105,7 @@ def test_the_trunk_reads_a_pixels_own_curve_alone_and_knows_how_high_it_is() -> 
     assert bool((before[0, :, 31] != before[0, :, 0]).any())
 
 
-@pytest.mark.parametrize("kind", ["pix2pix", "temp-pix2pix"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_slice_does_not_depend_on_those_beside_it(kind: str) -> None:
     network = tiny(kind)
     refuse_leaky_modules(network)
@@ -101,7 +117,7 @@ def test_a_slice_does_not_depend_on_those_beside_it(kind: str) -> None:
     assert not torch.allclose(together[0], together[1])
 
 
-@pytest.mark.parametrize("kind", ["pix2pix", "temp-pix2pix"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_weight_is_of_use_and_nothing_is_random(kind: str) -> None:
     network = tiny(kind)
     drawn = network.draw(frames(2), rng(1))
