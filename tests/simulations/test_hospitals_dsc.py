@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from shared.errors import UsageError
 from shared.imaging.perfusion.blood import BLOOD
+from shared.imaging.perfusion.pipeline import study_series
 from shared.imaging.scan import Role, Scan, Volume
 from shared.phantoms.bolus import TISSUE_RELAXIVITY, Bolus
 from simulations.hospitals.concentration import signals
@@ -30,6 +31,7 @@ from simulations.hospitals.territories import Territory
 
 TINY = (24, 24, 4)
 SMALL = (48, 48, 8)
+COARSE = (64, 64, 8)
 SITES = 6
 MAPS = (Role.CBF, Role.CBV, Role.MTT, Role.TMAX, Role.TTP)
 patients = st.tuples(st.integers(0, 2**32), st.integers(0, SITES - 1))
@@ -324,3 +326,13 @@ def test_in_a_later_session_the_head_is_the_same_and_blood_is_less_late() -> Non
     assert ml(first, tissue_of(first)) == pytest.approx(ml(second, tissue_of(second)), rel=0.1)
     assert not np.array_equal(first.volumes[Role.DSC], second.volumes[Role.DSC])
     assert second.volumes[Role.TMAX].max() < 0.8 * first.volumes[Role.TMAX].max()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("patient", [(10, 1), (15, 1), (0, 0)])
+def test_arteries_are_found_where_voxels_are_coarse(patient: tuple[int, int]) -> None:
+    """In slices of 18 mm. By their areas the first two curves are nearly as wide as the brain's mean."""
+    scan, seen = dsc_patient(*patient, COARSE)[0], draw_anatomy(*patient, 0, COARSE)
+    assert scan.timing is not None
+    study = study_series(scan.volumes[Role.DSC], scan.timing)
+    assert np.mean([seen.vessels.arteries[voxel] > 0.1 for voxel in study.voxels]) >= 0.9
