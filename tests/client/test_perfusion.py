@@ -154,7 +154,7 @@ def spoilt(frames: NDArray[np.float32], how: str) -> NDArray[np.float32]:
         ("few", "12 frames; at least 20 are needed"),
         ("empty frames", "3 of 60 frames are all zero, the first is number 30"),
         ("no bolus", "no bolus: the brain's signal falls by 0.0 %"),
-        ("saturated", "voxels are saturated (their signal falls to the noise); give voxels of an artery"),
+        ("saturated", "voxels are saturated: their signal falls to the noise); look for an artery in the series"),
         ("no brain", "no brain is found in the mean image; give a mask of it"),
     ],
 )

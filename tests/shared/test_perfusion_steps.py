@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shared.errors import CohortError, UsageError
-from shared.imaging.perfusion.artery import find_artery, find_vein, given_artery, saturated
+from shared.imaging.perfusion.artery import Vessels, find_artery, find_vein, given_artery, saturated
 from shared.imaging.perfusion.baseline import Baseline, find_baseline
 from shared.imaging.perfusion.brain import brain_mask
 from shared.imaging.perfusion.calibration import vein_scale, white_matter_scale
@@ -15,7 +15,7 @@ from shared.imaging.perfusion.leakage import leak_ml, leaking
 from shared.imaging.perfusion.mismatch import mismatch
 from shared.imaging.perfusion.relaxation import noise_of, relaxation
 from shared.phantoms.bolus import Bolus, tissue_concentration, to_signal
-from tests.perfusion import ARTERY, RELAXIVITY, VEIN, Head, labels_of
+from tests.perfusion import ARTERY, GREY, RELAXIVITY, VEIN, Head, labels_of
 
 Curve = NDArray[np.float64]
 
@@ -127,8 +127,35 @@ def test_the_vein_is_found() -> None:
 
 def test_an_artery_that_is_saturated_is_not_taken() -> None:
     rate, clear, _ = vessels(Head(vessel=0.4 * RELAXIVITY))
-    with pytest.raises(CohortError, match=r"no artery is found.*\d+ voxels are saturated.*--aif"):
+    with pytest.raises(CohortError, match=r"no artery is found.*\d+ voxels are saturated.*--aif I J K"):
         find_artery(rate, clear)
+
+
+def test_the_width_is_that_at_half_the_height_whatever_stays_in_the_blood() -> None:
+    """By hand, on means of three frames: 0, 10/3, 20/3, 10, 10, 10, and 20/3, 10/3, 0 or 8, 6, 4."""
+    tooth = np.array([0, 0, 0, 0, 10, 10, 10, 10, 10, 0, 0, 0, 0, 0, 0, 0.0])
+    staying = np.where(np.arange(16) > 8, 4.0, tooth)
+    for curve in (tooth, staying):
+        found = Vessels.of(curve[None])
+        assert (found.height[0], found.rise[0]) == (10.0, 2.5)
+    assert Vessels.of(tooth[None]).width[0] == pytest.approx(5.0)
+    assert Vessels.of(staying[None]).width[0] == pytest.approx(6.0)
+
+
+def test_a_curve_that_never_falls_is_as_wide_as_the_series() -> None:
+    assert Vessels.of(np.repeat([0.0, 9.0], [4, 12])[None]).width[0] == pytest.approx(13 - 2.5)
+
+
+def test_a_refusal_says_by_how_much() -> None:
+    """Some tissue comes early, and is hardly taller than the brain as a whole."""
+    rate, clear, labels = vessels(Head())
+    early = (labels == GREY) & (np.arange(len(labels)) % 9 == 0)
+    kept = labels != ARTERY
+    rate[early] = 1.3 * np.roll(rate[kept].mean(axis=0), -2)
+    with pytest.raises(
+        CohortError, match=r"1\.\d\d times as tall .* an artery's 1\.5 or more and 0\.9 or less; look"
+    ):
+        find_artery(rate[kept], clear[kept])
 
 
 def test_a_head_without_arteries_is_refused() -> None:

@@ -17,12 +17,11 @@ from scipy import ndimage
 
 from shared.errors import UsageError
 from shared.imaging.perfusion.blood import BLOOD
-from shared.imaging.perfusion.deconvolution import Deconvolution
-from shared.imaging.perfusion.pipeline import Choices, study_series
+from shared.imaging.perfusion.pipeline import study_series
 from shared.imaging.scan import Role, Scan, Volume
 from shared.phantoms.bolus import TISSUE_RELAXIVITY, Bolus
 from simulations.hospitals.concentration import signals
-from simulations.hospitals.dsc import FRAMES, LEAST_TISSUE, SHAPE, Anatomy, draw_anatomy, dsc_patient
+from simulations.hospitals.dsc import FRAMES, LEAST_TISSUE, Anatomy, draw_anatomy, dsc_patient
 from simulations.hospitals.passage import Passage, movement, passage_of
 from simulations.hospitals.patient import describe
 from simulations.hospitals.perfusion import protocol_of
@@ -32,6 +31,7 @@ from simulations.hospitals.territories import Territory
 
 TINY = (24, 24, 4)
 SMALL = (48, 48, 8)
+COARSE = (64, 64, 8)
 SITES = 6
 MAPS = (Role.CBF, Role.CBV, Role.MTT, Role.TMAX, Role.TTP)
 patients = st.tuples(st.integers(0, 2**32), st.integers(0, SITES - 1))
@@ -329,26 +329,10 @@ def test_in_a_later_session_the_head_is_the_same_and_blood_is_less_late() -> Non
 
 
 @pytest.mark.slow
-def test_the_classical_pipeline_finds_arteries_and_true_maps(with_passage: Callable[..., None]) -> None:
-    """Worst of eight patients without movement at SNR 50, without smoothing, in tissue away from large vessels.
-
-    Tmax and TTP are compared in patients who have a deficit; in the others there is little to tell apart.
-    """
-    with_passage(plain)
-    for seed in range(8):
-        scan = dsc_patient(seed, 0, SHAPE)[0]
-        seen = draw_anatomy(seed, 0, 0, SHAPE)
-        assert scan.timing is not None
-        study = study_series(scan.volumes[Role.DSC], scan.timing, Choices(Deconvolution(), smoothing_px=0.0))
-        blood = [seen.vessels.arteries[voxel] for voxel in study.voxels]
-        assert np.mean(np.array(blood) > 0.1) >= 0.9
-        times = scan.timing.repetition_s * np.arange(FRAMES)
-        artery = plain(passage_of(seed, 0, FRAMES)).bolus(times)
-        assert np.corrcoef(study.artery.curve, artery)[0, 1] >= 0.98
-        where = study.brain & (seen.tissue.share > 0.75) & (seen.vessels.arteries + seen.vessels.veins < 0.02)
-        found = {role: np.corrcoef(study.maps[role][where], scan.volumes[role][where])[0, 1] for role in MAPS}
-        assert found[Role.CBF] >= 0.94
-        assert found[Role.CBV] >= 0.90
-        if (scan.volumes[Role.TMAX][where] > 6).mean() > 0.01:
-            assert found[Role.TMAX] >= 0.92
-            assert found[Role.TTP] >= 0.72
+@pytest.mark.parametrize("patient", [(10, 1), (15, 1), (0, 0)])
+def test_arteries_are_found_where_voxels_are_coarse(patient: tuple[int, int]) -> None:
+    """In slices of 18 mm. By their areas the first two curves are nearly as wide as the brain's mean."""
+    scan, seen = dsc_patient(*patient, COARSE)[0], draw_anatomy(*patient, 0, COARSE)
+    assert scan.timing is not None
+    study = study_series(scan.volumes[Role.DSC], scan.timing)
+    assert np.mean([seen.vessels.arteries[voxel] > 0.1 for voxel in study.voxels]) >= 0.9
