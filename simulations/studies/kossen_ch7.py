@@ -17,6 +17,7 @@ from simulations.studies.kossen_ch7_tables import (
     FIRST,
     NAME,
     PUBLIC,
+    PUBLIC_FINE,
     SECOND,
     SMOOTHED,
     TUNED,
@@ -130,12 +131,13 @@ def _yardsticks(sizes: Scale, own: Mapping[str, str]) -> Mappings:
     for site in (FIRST, SECOND):
         tests = own[site]
         for seed in sizes.draws:
-            network = {"variant": TEMPORAL, "preset": sizes.preset, "seed": seed}
+            network = {"preset": sizes.preset, "seed": seed}
             found |= {
                 (CONSTANT, site, seed): MapMaking(way=Way.CONSTANT, cohort=own[f"train-{seed}"], tests=tests),
                 (UNSMOOTHED, site, seed): MapMaking(way=Way.CLASSICAL, tests=tests),
                 (SMOOTHED, site, seed): MapMaking(way=Way.CLASSICAL, smoothing_px=1.0, tests=tests),
-                (PUBLIC, site, seed): MapMaking(way=Way.PRETRAINED, tests=tests, **network),
+                (PUBLIC, site, seed): MapMaking(way=Way.PRETRAINED, variant=TEMPORAL, tests=tests, **network),
+                (PUBLIC_FINE, site, seed): MapMaking(way=Way.PRETRAINED, variant=FINE, tests=tests, **network),
             }
     return found
 
