@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from shared.imaging.vessel_statistics import STATISTICS_DIM
 
 _LEAST_SPREAD = 0.02  # of a share over public patches; smaller ones would magnify the rarest values
-_WHITENED_SPREAD = 2.5  # with which the gradients of public phantoms keep about the norm they had
+_WHITENED_SPREAD = 2.5  # of a component; the pace of a head grows with its square, what is clipped with itself
 _LATENESS = 3  # power of its step's number that a head weighs in an average
 _NARROWEST, _WIDEST = -2.5, 1.0  # log deviation; the range of a scaled parameter is [-1, 1]
 
