@@ -14,39 +14,70 @@ from torch import Tensor, nn
 from shared.imaging.vessel_statistics import STATISTICS_DIM
 
 _LEAST_SPREAD = 0.02  # of a share over public patches; smaller ones would magnify the rarest values
+_WHITENED_SPREAD = 2.5  # of a component; the pace of a head grows with its square, what is clipped with itself
+_LATENESS = 3  # power of its step's number that a head weighs in an average
 _NARROWEST, _WIDEST = -2.5, 1.0  # log deviation; the range of a scaled parameter is [-1, 1]
 
 
 class PatchFeatures(nn.Module):
-    """Histograms of a patch, each share in units of its spread over public phantoms."""
+    """Histograms of a patch, centred and along axes by which public phantoms differ by as much."""
 
     def __init__(self) -> None:
         """Start with the shares as they are."""
         super().__init__()
         self.centre = nn.Parameter(torch.zeros(STATISTICS_DIM), requires_grad=False)
-        self.scale = nn.Parameter(torch.ones(STATISTICS_DIM), requires_grad=False)
+        self.axes = nn.Parameter(torch.eye(STATISTICS_DIM), requires_grad=False)  # columns
 
     def forward(self, histograms: Tensor) -> Tensor:
         """Map histograms (..., STATISTICS_DIM) to features of the same shape."""
-        features: Tensor = (histograms - self.centre) / self.scale
+        features: Tensor = (histograms - self.centre) @ self.axes
         return features
 
     @torch.no_grad()
     def standardise(self, histograms: Tensor) -> None:
         """Give the features of these histograms (n, STATISTICS_DIM) mean 0 and deviation 1 or less."""
         self.centre.copy_(histograms.mean(0))
-        self.scale.copy_(histograms.std(0).clamp_min(_LEAST_SPREAD))
+        self.axes.copy_(torch.diag(1 / histograms.std(0).clamp_min(_LEAST_SPREAD)))
+
+    @torch.no_grad()
+    def whiten(self, histograms: Tensor, components: int) -> None:
+        """Give histograms, once standardised, their first principal components for features, and then zeros.
+
+        All have deviation `_WHITENED_SPREAD`: a head learns rare differences as fast as common ones.
+        """
+        self.standardise(histograms)
+        variances, directions = torch.linalg.eigh(torch.cov(self(histograms).double().T))
+        to_whitened = directions * _WHITENED_SPREAD / variances.clamp_min(_LEAST_SPREAD**2).sqrt()
+        to_whitened = to_whitened.flip(1)
+        to_whitened[:, components:] = 0
+        self.axes.copy_(self.axes.double() @ to_whitened)
 
 
 def build_head() -> nn.Linear:
-    """Return the critic's head, (..., STATISTICS_DIM) -> (..., 1).
+    """Return a critic's head, (..., STATISTICS_DIM) -> (..., 1).
 
     It starts at zero: before any patient was asked, all phantoms look alike.
     """
     head = nn.Linear(STATISTICS_DIM, 1)
+    clear(head)
+    return head
+
+
+def clear(head: nn.Linear) -> None:
+    """Have a head find all patches alike."""
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
-    return head
+
+
+@torch.no_grad()
+def average_heads(average: nn.Linear, head: nn.Linear, steps: int) -> None:
+    """Take the head of step `steps`, counted from 1, into an average in which later ones weigh more.
+
+    Polynomial-decay averaging (Shamir and Zhang, 2013): free, since it reads what was released.
+    """
+    share = (_LATENESS + 1) / (steps + _LATENESS)
+    for mean, new in zip(average.parameters(), head.parameters(), strict=True):
+        mean.lerp_(new, share)
 
 
 class ParameterDistribution(nn.Module):

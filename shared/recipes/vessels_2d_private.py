@@ -6,9 +6,10 @@ step a round with, by default, a quarter of the patients in it. The coordinator 
 reads nobody, and moves the distribution towards what the critic takes for real. Sites are sent no generator and
 need none.
 
-In the last rounds the distribution stands still, and the head becomes the log ratio of the densities of real and
-drawn patches; of the patches drawn for a data set, those it takes for phantoms are turned down (discriminator
-rejection sampling; Azadi et al., 2019).
+In the last rounds the distribution stands still. A head that starts anew, on whitened histograms of what is drawn
+from it, becomes the log ratio of the densities of real and drawn patches. Later rounds' heads weigh more in an
+average; of the patches drawn for a data set, those it takes for phantoms are turned down (discriminator rejection
+sampling; Azadi et al., 2019).
 
 Labels stay labels: whatever the noise does, pairs are drawn by the simulator.
 """
@@ -25,8 +26,8 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from shared.imaging.scan import Scan
-from shared.imaging.vessel_statistics import patch_histograms
-from shared.models.simulator_gan import ParameterDistribution, PatchFeatures, build_head
+from shared.imaging.vessel_statistics import STATISTICS_DIM, patch_histograms
+from shared.models.simulator_gan import ParameterDistribution, PatchFeatures, average_heads, build_head, clear
 from shared.phantoms.vessels import NAMES, simulate
 from shared.privacy.randomness import derive_seed
 from shared.recipes.base import NONE, GradientPhase, Progress, Recipe
@@ -44,10 +45,11 @@ ALWAYS_KEPT = 0.02  # share of patches drawn that the critic likes enough to kee
 class PrivateSchedule(Schedule):
     """Levers beside the schedule of the site phase."""
 
-    moving: int = Field(default=20, ge=0)  # rounds after which the distribution stands still
+    moving: int = Field(default=20, ge=1)  # rounds after which the distribution stands still
     critic_rate: float = Field(default=0.1, gt=0)  # of plain descent, at sites and for the phantoms' half
     decay: float = Field(default=1.0, ge=0)  # weight of the head's squared weights
-    still_decay: float = Field(default=0.01, ge=0)  # the same once the distribution stands still
+    components: int = Field(default=40, ge=1, le=STATISTICS_DIM)  # whitened, once the distribution stands still
+    still_decay: float = Field(default=0.01, ge=0)  # as `decay`, from then on
     generator_rate: float = Field(default=0.03, gt=0)  # of Adam
     generator_steps: int = Field(default=10, ge=1)  # a round
     spread: float = Field(default=0.03, ge=0)  # weight of the divergence from the public simulator
@@ -118,6 +120,7 @@ class VesselsPrivate(Recipe):
         networks = {
             "features": PatchFeatures(),
             "head": build_head(),
+            "chooser": build_head(),
             "distribution": ParameterDistribution(len(NAMES)),
         }
         return nn.ModuleDict({**networks, "pool": PhantomPool(self.schedule.phantoms, len(NAMES))})
@@ -141,17 +144,27 @@ class VesselsPrivate(Recipe):
     ) -> None:
         """Move the head by the phantoms' half of its loss, then the distribution as far as the pool carries."""
         assert optimizer is not None
-        pool, distribution = _pool(model), _distribution(model)
-        pool.rounds += 1
-        still = int(pool.rounds) - self.schedule.moving
-        if still == 1:
-            pool.renew(distribution, EDGE[self.preset], seed, progress, anywhere=0.0)
-        elif still < 1 and pool.effective(distribution) < WORN:
+        pool, distribution, moving = _pool(model), _distribution(model), self.schedule.moving
+        is_moving = int(pool.rounds) < moving
+        if is_moving and pool.effective(distribution) < WORN:
             pool.renew(distribution, EDGE[self.preset], seed, progress)
+        decay = self.schedule.decay if is_moving else self.schedule.still_decay
         for _ in range(self.schedule.steps):
-            self._answer(model, self.schedule.decay if still < 1 else self.schedule.still_decay)
-        if still < 1:
+            self._answer(model, decay)
+        if is_moving:
             self._move(model, optimizer)
+        pool.rounds += 1
+        if int(pool.rounds) == moving:
+            self._stand_still(model, seed, progress)
+        elif not is_moving:
+            average_heads(_head(model, "chooser"), _head(model, "head"), int(pool.rounds) - moving)
+
+    def _stand_still(self, model: nn.ModuleDict, seed: int, progress: Progress) -> None:
+        """Begin anew with a pool of what is now drawn, and a head that sees it whitened."""
+        pool = _pool(model)
+        pool.renew(_distribution(model), EDGE[self.preset], seed, progress, anywhere=0.0)
+        _features(model).whiten(pool.histograms.flatten(0, 1), self.schedule.components)
+        clear(_head(model, "head"))
 
     def _answer(self, model: nn.ModuleDict, decay: float) -> None:
         """Make one step of the head on phantoms as the distribution now weighs them."""
@@ -191,7 +204,7 @@ class VesselsPrivate(Recipe):
         """Yield patches (2, edge, edge) without end."""
         rng = np.random.default_rng(derive_seed(seed, "sample"))
         random = torch.Generator().manual_seed(derive_seed(seed, "parameters"))
-        features, head, distribution = model["features"], model["head"], _distribution(model)
+        features, head, distribution = model["features"], model["chooser"], _distribution(model)
         ceiling = _pool(model).scores(features, head).quantile(1 - ALWAYS_KEPT)
         while True:
             (theta,) = thetas_of(distribution.draw(1, random).cpu())
@@ -211,6 +224,12 @@ def _features(model: nn.ModuleDict) -> PatchFeatures:
     features = model["features"]
     assert isinstance(features, PatchFeatures)
     return features
+
+
+def _head(model: nn.ModuleDict, name: str) -> nn.Linear:
+    head = model[name]
+    assert isinstance(head, nn.Linear)
+    return head
 
 
 def _distribution(model: nn.ModuleDict) -> ParameterDistribution:

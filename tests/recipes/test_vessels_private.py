@@ -46,10 +46,13 @@ class Federation:
 
 
 def _free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let phantoms cost nothing and have nothing to count."""
-    empty = np.zeros((PATCHES, STATISTICS_DIM), np.float32)
+    """Let phantoms cost nothing: their histograms are drawn anyhow."""
+    rng = np.random.default_rng(1)
     monkeypatch.setattr("shared.recipes.phantom_pool.simulate", lambda *args: None)
-    monkeypatch.setattr("shared.recipes.phantom_pool.patch_histograms", lambda patches: empty)
+    monkeypatch.setattr(
+        "shared.recipes.phantom_pool.patch_histograms",
+        lambda patches: rng.random((PATCHES, STATISTICS_DIM), np.float32),
+    )
 
 
 @pytest.fixture
@@ -102,29 +105,45 @@ def test_in_the_last_rounds_the_distribution_stands_still_and_the_pool_is_drawn_
     federation: Federation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _free(monkeypatch)
-    federation.pool.rounds.fill_(federation.recipe.schedule.moving)
-    with torch.no_grad():
-        federation.distribution.mean[0] = 0.5
-    federation.weight.fill_(0.1)
-    pools = []
-    for round_ in range(2):
+    federation.pool.rounds.fill_(federation.recipe.schedule.moving - 1)
+    pools, means = [], []
+    for round_ in range(3):
+        federation.weight.fill_(0.1)
         federation.coordinate(round_)
         pools.append(federation.pool.points.clone())
-    assert torch.equal(*pools)
+        means.append(federation.distribution.mean.detach().clone())
+    assert torch.equal(pools[0], pools[1])
+    assert torch.equal(pools[1], pools[2])
     assert federation.pool.effective(federation.distribution) == pytest.approx(1, abs=1e-4)
-    assert float(federation.distribution.mean[0].detach()) == 0.5
+    assert means[0].any()
+    assert torch.equal(means[0], means[2])
 
 
-def test_patches_that_the_critic_takes_for_phantoms_are_turned_down(federation: Federation) -> None:
+def test_the_last_rounds_begin_with_a_critic_that_takes_all_for_real_and_sees_whitened_histograms(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _free(monkeypatch)
+    federation.pool.rounds.fill_(federation.recipe.schedule.moving - 1)
+    federation.weight.fill_(0.1)
+    federation.coordinate(0)
+    kept = federation.recipe.schedule.components
+    features = federation.model["features"](federation.pool.histograms.flatten(0, 1))
+    assert not federation.weight.any()
+    assert not features[:, kept:].any()
+    torch.testing.assert_close(torch.cov(features[:, :kept].T), 2.5**2 * torch.eye(kept), atol=1e-2, rtol=0)
+
+
+def test_patches_that_the_average_critic_takes_for_phantoms_are_turned_down(federation: Federation) -> None:
     def histograms() -> NDArray[np.float32]:
         drawn = [scan.volumes for scan in federation.recipe.sample(federation.model, 24, 7)]
         patches = np.stack([[2 * v[Role.ANGIO][..., 0] - 1, v[Role.VESSELS][..., 0]] for v in drawn])
         return patch_histograms(patches.astype(np.float32))
 
     federation.pool.histograms.zero_()  # any score of 0 or more is kept
+    federation.weight.fill_(-1.0)  # of the last critic: nobody asks it
     before = histograms()
     share = int(before.std(axis=0).argmax())
-    federation.weight[0, share] = -50.0
+    dict(federation.model.named_parameters())["chooser.weight"].data[0, share] = -50.0
     assert histograms()[:, share].mean() < before[:, share].mean() / 2
 
 

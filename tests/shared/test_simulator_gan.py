@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import truncnorm
 
 from shared.imaging.vessel_statistics import STATISTICS_DIM
-from shared.models.simulator_gan import ParameterDistribution, PatchFeatures, build_head
+from shared.models.simulator_gan import ParameterDistribution, PatchFeatures, average_heads, build_head
 from shared.phantoms.vessels import LOG_HIGH, LOG_LOW, NAMES
 from shared.recipes.phantom_pool import PATCHES, PhantomPool, thetas_of
 
@@ -118,6 +118,30 @@ def test_features_are_standardised_and_what_hardly_varies_stays_small() -> None:
     torch.testing.assert_close(seen.mean(0), torch.zeros(STATISTICS_DIM), atol=1e-5, rtol=0)
     torch.testing.assert_close(seen[:, 1:].std(0), torch.ones(STATISTICS_DIM - 1), atol=1e-5, rtol=0)
     assert 0 < seen[:, 0].abs().max() < 1
+
+
+def test_whitened_features_are_the_first_principal_components_all_of_one_spread() -> None:
+    features = PatchFeatures()
+    mixed = torch.randn(400, 5, generator=_random()) @ torch.randn(5, STATISTICS_DIM, generator=_random())
+    features.standardise(mixed)
+    standardised = features(mixed)
+    features.whiten(mixed, 3)
+    seen = features(mixed)
+    torch.testing.assert_close(torch.cov(seen[:, :3].T), 2.5**2 * torch.eye(3), atol=1e-3, rtol=0)
+    assert not seen[:, 3:].any()
+    reached = torch.linalg.lstsq(seen[:, :3], standardised).solution
+    lost = (standardised - seen[:, :3] @ reached).square().sum()
+    assert lost.item() == pytest.approx(torch.linalg.svdvals(standardised)[3:].square().sum().item(), rel=1e-3)
+
+
+def test_an_average_of_heads_is_that_of_weights_that_grow_with_the_step() -> None:
+    average, head = build_head(), build_head()
+    for step in range(1, 7):
+        head.weight.data.fill_(step)
+        average_heads(average, head, step)
+    weights = [step * (step + 1) * (step + 2) for step in range(1, 7)]
+    expected = sum(w * step for step, w in enumerate(weights, 1)) / sum(weights)
+    assert average.weight[0, 0].item() == pytest.approx(expected)
 
 
 def test_a_fresh_critic_is_small_and_takes_sides_with_nobody() -> None:
