@@ -2,7 +2,7 @@
 
 A lesion generator and a translator are trained at the hospitals; lesions put into public heads are drawn by the
 translator, and a U-Net is trained on patients, on drawn cases, or on both. The paper's are not private. Beside
-them stand a private pair of runs, and the public simulator, which is free.
+them stand a private pair of runs, and what is free: the public simulator, and a translator that saw it alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from math import ceil
 from server.run.folder import RunFolder
 from shared.imaging.patches import Patches
 from shared.privacy.accounting import cost
+from shared.recipes.catalogue import load
 from shared.recipes.settings import Setting
 from simulations.studies.bench import Bench, Findings
 from simulations.studies.cells import Cell, Done
@@ -30,7 +31,7 @@ from simulations.studies.platscher_tables import (
 from simulations.studies.rows import PUBLIC, Row, Sizes
 from simulations.studies.runs import DELTA, FOLDER, Training, train
 from simulations.studies.samples import kept_samples
-from simulations.studies.stroke_drawing import Drawing, Pair, draw
+from simulations.studies.stroke_drawing import Drawing, Pair, Pretrained, draw
 from simulations.studies.stroke_figures import intensities, slices_side_by_side
 from simulations.studies.stroke_judging import Outlining, Tuning, outline
 from simulations.studies.stroke_looks import MAPS, Viewing, view
@@ -69,6 +70,9 @@ LESION_DRAWS: dict[str, dict[str, Setting]] = {"small": {"sampling_rate": 0.1}, 
 
 PRICED = f"ε of both runs composed; δ = {DELTA:g}; unit: patient; add/remove; PLD"  # wherever ε is only in a name
 
+# What a private run must beat, where it begins with what public phantoms taught: that, and no patient.
+PRETRAINED = Row("pretrained", "public translator (free)", "pix2pix")
+
 Runs = Mapping[tuple[str, int], Pair]  # by key of a row and seed
 
 
@@ -93,9 +97,9 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
     trainings |= {pair.lesions: pair.lesions_of for pair in runs.values()}
     trained = bench.compute("training", [one.cell(name) for name, one in trainings.items()], train)
 
-    kinds = [PUBLIC, *chosen]
+    kinds = [PUBLIC, *_pretrained(sizes), *chosen]
     drawings = {
-        (row.key, seed): Drawing(runs=runs.get((row.key, seed)), cases=sizes.pairs, shape=sizes.size, seed=seed)
+        (row.key, seed): _drawing(row, runs.get((row.key, seed)), seed, sizes)
         for row in kinds
         for seed in sizes.draws
     }
@@ -111,7 +115,7 @@ def run(bench: Bench, sizes: Sizes, chosen: Sequence[Row]) -> tuple[Findings, li
             "DSC",
             f"DSC on {found.positives} test patients with a lesion; a dot a training\n{PRICED}",
         ),
-        f"{NAME}-samples.png": slices_side_by_side(_pictures(bench, kinds), PRICED),
+        f"{NAME}-samples.png": slices_side_by_side(_pictures(bench, kinds, chosen), PRICED),
         f"{NAME}-intensities.png": intensities({n: found.histograms(n) for n in found.names}, found.names, PRICED),
     }
     tables = (segmentation_table(found), bars_table(found), contrast_table(found), cost_table(found))
@@ -144,6 +148,17 @@ def _pair(row: Row, seed: int, cohort: str, sizes: Sizes) -> Pair:
             settings=LESION_DRAWS[sizes.preset],
         ),
     )
+
+
+def _pretrained(sizes: Sizes) -> tuple[Row, ...]:
+    """Return the public translator; none in the paper preset, whose runs begin with untrained networks."""
+    return (PRETRAINED,) if load(sizes.recipe, PRETRAINED.variant, sizes.preset).pretrains else ()
+
+
+def _drawing(row: Row, runs: Pair | None, seed: int, sizes: Sizes) -> Drawing:
+    before = Pretrained(recipe=sizes.recipe, variant=row.variant, preset=sizes.preset)
+    pretrained = before if row is PRETRAINED else None
+    return Drawing(runs=runs, pretrained=pretrained, cases=sizes.pairs, shape=sizes.size, seed=seed)
 
 
 def _drawn(key: str, seed: int) -> str:
@@ -188,15 +203,16 @@ def _outlinings(
     return mine
 
 
-def _pictures(bench: Bench, kinds: Sequence[Row]) -> dict[str, Patches]:
-    """Return slices of patients, of the public simulator, of the maps that were translated, and of them drawn."""
-    kept = {row.name: kept_samples(bench.out, f"view-{row.key}-1") for row in kinds}
-    first = {
+def _pictures(bench: Bench, kinds: Sequence[Row], chosen: Sequence[Row]) -> dict[str, Patches]:
+    """Return slices of patients, of what is free, of the maps that runs translated, and of them drawn."""
+    of = {row.key: kept_samples(bench.out, f"view-{row.key}-1") for row in kinds}
+    free = [row for row in kinds if row not in chosen]
+    return {
         "patients (others)": kept_samples(bench.out, f"view-{PATIENTS}-1"),
-        PUBLIC.name: kept.pop(PUBLIC.name),
-        "map": kept_samples(bench.out, f"view-{kinds[1].key}-1{MAPS}"),
+        **{row.name: of[row.key] for row in free},
+        "map": kept_samples(bench.out, f"view-{chosen[0].key}-1{MAPS}"),
+        **{row.name: of[row.key] for row in chosen},
     }
-    return first | kept
 
 
 def _claims(bench: Bench, chosen: Sequence[Row], runs: Runs) -> dict[str, tuple[str, str, str]]:

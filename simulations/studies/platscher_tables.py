@@ -10,7 +10,7 @@ from shared.evaluation.bootstrap import Interval, Scores
 from shared.evaluation.lesion_detection import ALARM_ML
 from simulations.studies import papers
 from simulations.studies.cells import Done
-from simulations.studies.rows import PUBLIC, Row, Sizes, minus
+from simulations.studies.rows import Row, Sizes, minus
 from simulations.studies.stroke_judging import AS_TRAINED
 from simulations.studies.tables import Column, Spread, Table, Value
 
@@ -220,6 +220,4 @@ def cost_table(found: Found) -> Table:
 def _privacy(found: Found, row: Row | None) -> str:
     if row is None:
         return "none: patients themselves"
-    if row is PUBLIC:
-        return "free: no patient"
-    return found.claims[row.key][2]
+    return found.claims[row.key][2] if row.key in found.claims else "free: no patient"

@@ -1,7 +1,10 @@
-"""Stroke cases to train on, as a cell: drawn from two finished runs, or from the public simulator.
+"""Stroke cases to train on, as a cell: drawn from two finished runs, or by what no patient taught.
 
 Lesion masks of one run go into public heads, which the translator of the other draws. All translators of a seed
 draw the same heads, and those that share a lesion run the same lesions. Post-processing: it reads no patient.
+
+Free are the public simulator, and a translator that has seen nothing else: it draws the simulator's maps and
+lesions as it learnt to before the first patient.
 """
 
 from collections.abc import Iterator
@@ -10,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from server.run.coordinator import load_model
 from server.run.folder import RunFolder
@@ -18,6 +21,7 @@ from shared.canonical import Json
 from shared.imaging.scan import Role, Scan
 from shared.phantoms.dwi import simulate_patients
 from shared.privacy.randomness import derive_seed
+from shared.recipes.catalogue import load
 from shared.recipes.stroke_cases import Mask, stroke_cases
 from shared.recipes.wasserstein import SMOOTHED
 from simulations.studies.cells import Cell
@@ -38,11 +42,22 @@ class Pair(BaseModel):
     lesions_of: Training
 
 
+class Pretrained(BaseModel):
+    """A translator as a run would begin with it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    recipe: str
+    variant: str
+    preset: str
+
+
 class Drawing(BaseModel):
     """Everything that decides which cases are drawn."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    runs: Pair | None  # None: the public simulator
+    runs: Pair | None  # None: no patient's
+    # Who draws the public simulator's maps, if not the simulator. Left out where it does, as in `Training`.
+    pretrained: Pretrained | None = Field(default=None, exclude_if=lambda translator: translator is None)
     cases: int
     shape: Shape
     seed: int
@@ -56,7 +71,7 @@ def draw(out: Path, cell: Cell) -> Json:
     """Write the cases to `OUT/drawn/<cell>.npz`, and return how many there are."""
     asked = Drawing.model_validate(cell.settings)
     torch.set_num_threads(1)
-    cases = list(_public(asked) if asked.runs is None else _from_runs(out, asked, asked.runs))
+    cases = list(_free(asked) if asked.runs is None else _from_runs(out, asked, asked.runs))
     (out / DRAWN).mkdir(exist_ok=True)
     np.savez_compressed(
         out / DRAWN / f"{cell.name}.npz",
@@ -91,6 +106,11 @@ def _mask(scan: Scan) -> Mask:
     return scan.volumes[Role.LESION], scan.affine
 
 
-def _public(asked: Drawing) -> Iterator[Scan]:
-    """Return phantoms with images of the public simulator itself."""
-    return islice(simulate_patients(asked.shape, np.random.default_rng(asked.seed)), asked.cases)
+def _free(asked: Drawing) -> Iterator[Scan]:
+    """Return public phantoms, with images of the public simulator itself or of what learnt from it alone."""
+    if (drawer := asked.pretrained) is None:
+        return islice(simulate_patients(asked.shape, np.random.default_rng(asked.seed)), asked.cases)
+    recipe = load(drawer.recipe, drawer.variant, drawer.preset)
+    model = recipe.build(asked.seed)
+    recipe.pretrain(model, derive_seed(asked.seed, "pretrain"), lambda what, done, of: None)
+    return recipe.sample(model, asked.cases, asked.seed)

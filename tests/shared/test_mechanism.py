@@ -108,6 +108,21 @@ def test_a_step_that_failed_half_way_is_counted() -> None:
     assert sums.executed().steps == 1
 
 
+def test_a_sum_of_many_tensors_is_each_one_cut_to_whole_units_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors joined, alone, in several pieces, absent: the same bits as numpy has for each."""
+    monkeypatch.setattr(mechanism, "_CHUNK", 8)
+    rng = np.random.default_rng(3)
+    shapes = [(2,), (), (3, 7), (4, 2), (0,), (1,), (6,), (5,)]
+    values = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    door = GaussianSum([torch.zeros(shape) for shape in shapes], 1e3, 1.0, SystemRandomness())
+    given_ = [None if n == 3 else torch.from_numpy(np.array(v)) for n, v in enumerate(values)]
+    door.add(given_)
+    door.add(given_)
+    for n, (total, own) in enumerate(zip(door._sum, values, strict=True)):
+        units = np.trunc(own.astype(np.float64) / door._unit)
+        assert np.array_equal(total.numpy(), 0 * units if n == 3 else 2 * units)
+
+
 def test_clipping_keeps_the_direction_and_leaves_small_vectors_alone() -> None:
     small, large = [torch.tensor([0.3, 0.4])], [torch.tensor([30.0, 40.0])]
     for given_, expected in ((small, [0.3, 0.4]), (large, [0.6, 0.8])):

@@ -1,22 +1,27 @@
 """The stroke study's own decisions: what private runs cost together, who is chosen, what findings are called."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from shared.errors import CohortError
 from shared.evaluation.bootstrap import Interval
-from shared.evaluation.lesion_segmentation import can_teach
+from shared.evaluation.lesion_segmentation import MIN_VOXELS, can_teach
 from shared.imaging.scan import Role, Scan
 from shared.privacy.accounting import cost, noise_multiplier_for
 from shared.privacy.events import SampledGaussian, Spending, Unit
 from shared.recipes.catalogue import load
 from shared.recipes.settings import Setting
+from shared.recipes.translator_recipe import TranslatorRecipe
 from simulations.hospitals.cohort import Plan, write_cohorts
 from simulations.studies import platscher
 from simulations.studies.platscher_tables import drawn_lesions, held
+from simulations.studies.rows import PUBLIC
 from simulations.studies.runs import DELTA
+from simulations.studies.stroke_drawing import draw, drawn
 from simulations.studies.stroke_judging import teaching
 from simulations.studies.stroke_looks import slices
 
@@ -44,6 +49,29 @@ def test_private_rows_train_on_two_hundred_patients_of_four_sites() -> None:
         assert sizes.hospitals.sites == 4
         assert sizes.hospitals.sites * sizes.hospitals.patients >= 200
         assert [row.epsilon for row in platscher.rows(preset)] == [None] * 4 + [platscher.JOINT]
+
+
+def test_a_public_translator_is_judged_where_runs_begin_with_one() -> None:
+    small, paper = platscher.SIZES["small"], platscher.SIZES["paper"]
+    assert platscher._pretrained(small) == (platscher.PRETRAINED,)
+    assert platscher._pretrained(paper) == ()
+    ours, runs = (platscher._drawing(row, None, 1, small) for row in (platscher.PRETRAINED, PUBLIC))
+    assert ours.pretrained is not None
+    assert "pretrained" not in runs.model_dump()  # so that cells from before there was one keep their digests
+
+
+def test_a_public_translator_draws_public_phantoms_as_pre_training_left_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught: list[nn.ModuleDict] = []
+    monkeypatch.setattr(TranslatorRecipe, "pretrain", lambda recipe, model, seed, progress: taught.append(model))
+    drawing = platscher._drawing(platscher.PRETRAINED, None, 1, replace(platscher.SIZES["small"], pairs=1))
+    assert draw(tmp_path, drawing.cell("case")) == {"cases": 1}
+    (model,), (case,) = taught, drawn(tmp_path, "case")
+    (expected,) = load("translate-2d", "pix2pix", "small").sample(model, 1, 1)
+    for role in (Role.ANATOMY, Role.LESION, Role.DWI):
+        assert np.allclose(case.volumes[role], expected.volumes[role], atol=1e-3)  # kept in 16 bits
+    assert case.volumes[Role.LESION].sum() >= MIN_VOXELS
 
 
 def test_fewer_patients_are_among_more_and_each_has_lesion_enough(tmp_path: Path) -> None:
