@@ -56,4 +56,4 @@ def _shares(points: NDArray[np.float64]) -> dict[int, NDArray[np.float64]]:
 
 def _ball(points: NDArray[np.float64], middle: tuple[float, ...], radii: tuple[float, ...]) -> NDArray[np.float64]:
     r = np.linalg.norm((points - np.array(middle)[:, None]) / np.array(radii)[:, None], axis=0)
-    return np.clip((1 - r) * min(radii) / _SOFT_MM + 0.5, 0, 1)
+    return np.asarray(np.clip((1 - r) * min(radii) / _SOFT_MM + 0.5, 0, 1))

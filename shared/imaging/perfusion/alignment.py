@@ -43,7 +43,7 @@ def align(
     """Return a series (i, j, k, t) without the head's movement, and the movement.
 
     Frames before the baseline are left as they are, for their contrast is another. With fewer than `LEAST_SLICES`
-    slices, movement within them alone is corrected. Takes memory for one more series and half of one.
+    slices, movement within them alone is corrected. Takes memory for at most two more series.
 
     Args:
         series: raw signal, any unit.
@@ -66,10 +66,12 @@ def align(
                 progress(number * len(frames) + len(found), total)
             back = Pose.mean(found[: baseline.end - baseline.first]).inverse()  # or all would meet half-way
             poses = poses[: baseline.first] + [pose.after(back) for pose in found]
-        laid = pool.map(lambda k: grid.resample(series[..., k], poses[k]), frames)
-        for k, frame in zip(frames, laid, strict=True):
-            aligned[..., k] = frame
-            progress(_PASSES * len(frames) + k + 1 - baseline.first, total)
+
+        def lay(k: int) -> None:
+            aligned[..., k] = grid.resample(series[..., k], poses[k])
+
+        for done, _ in enumerate(pool.map(lay, frames), 1):
+            progress(_PASSES * len(frames) + done, total)
     return aligned, Motion(poses, head.left(poses), head.flat)
 
 
@@ -121,22 +123,23 @@ class _Head:
         """Return what a frame is fitted with (n, m): three images, and what small movements add to the head."""
         used = self.baseline
         laid = self._laid(poses)[used.first :]
-        mean = laid[:, self.brain].mean(axis=1)
+        mean = laid[:, self.brain].mean(axis=1, dtype=np.float64)
         mean /= mean[: used.end - used.first].mean()
         curves = np.stack([np.ones_like(mean), mean - 1, np.gradient(mean)], axis=1)
         steady = zip(self.frames[used.frames], poses[used.frames], strict=True)
         reference = np.mean([self.grid.resample(frame, pose) for frame, pose in steady], axis=0)
         derivatives = self.grid.derivatives(reference, self.around)[:, self.movements]
-        return np.hstack([laid.T @ np.linalg.pinv(curves).T, -derivatives])
+        return np.hstack([laid.T @ np.linalg.pinv(curves).T.astype(np.float32), -derivatives])
 
     def left(self, poses: list[Pose]) -> Floats:
         """Return the share of each frame's variance that its fit leaves (t,); 0 before the baseline."""
-        laid, (span, _) = self._laid(poses), np.linalg.qr(self.design(poses))
+        span = np.linalg.qr(self.design(poses))[0].astype(np.float32)
+        laid = self._laid(poses)
         left = np.var(laid - (laid @ span) @ span.T, axis=1) / np.var(laid, axis=1)
         left[: self.baseline.first] = 0
         return np.asarray(left)
 
-    def _laid(self, poses: list[Pose]) -> Floats:
+    def _laid(self, poses: list[Pose]) -> Volume:
         """Return the voxels that count of all frames (t, n), each laid by its pose."""
         pairs = zip(self.frames, poses, strict=True)
-        return np.array([self.grid.sample(frame, self.points, pose) for frame, pose in pairs], np.float64)
+        return np.stack([self.grid.sample(frame, self.points, pose) for frame, pose in pairs])

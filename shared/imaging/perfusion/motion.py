@@ -52,8 +52,8 @@ class Motion:
         lost = np.flatnonzero(far | (self.left > np.median(self.left) + _UNLIKE))
         if len(lost):
             notes.append(
-                f"{len(lost)} frames, the first of them number {lost[0]}, may not be aligned: the head moved too far, "
-                "or out of the image; look at them, and cut them off if they are the last"
+                f"{len(lost)} frames, the first of them number {lost[0]}, may not be aligned: the head moved too "
+                "far, or out of the image; look at them, and cut them off if they are the last"
             )
         return notes
 

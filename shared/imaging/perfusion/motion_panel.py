@@ -27,7 +27,9 @@ def show_motion(figure: SubFigure, motion: Motion, affine: NDArray[np.float64]) 
         for values_of, axis, shade in zip(values.T, _AXES, colours(), strict=False):
             ax.plot(values_of, color=shade, lw=1, label=axis)
         reach = 1.1 * max(1.0, float(np.abs(values).max()))  # so that noise is not drawn as movement
-        ax.set(xlabel="frame", ylabel=what, ylim=(-reach, reach))
+        ax.set_xlabel("frame", fontsize=8)
+        ax.set_ylabel(what, fontsize=8)
+        ax.set_ylim(-reach, reach)
         ax.tick_params(labelsize=7)
         ax.set_title(f"movement taken away, at most {most}", fontsize=8.5)
         ax.legend(fontsize=7, frameon=False, ncols=3)

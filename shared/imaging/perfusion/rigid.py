@@ -64,7 +64,7 @@ class Grid:
         """Return where the voxels of a mask lie (3, n)."""
         return np.asarray(((np.argwhere(where) - self.middle) * self.edges).T)
 
-    def sample(self, frame: Volume, points: Floats, pose: Pose) -> Volume:
+    def sample(self, frame: NDArray[np.floating], points: Floats, pose: Pose) -> Volume:
         """Return what a frame would show at `points` (3, n) had the head not moved (n,)."""
         index = (pose.turn @ points + pose.shift[:, None]) / self.edges[:, None] + self.middle[:, None]
         return np.asarray(ndimage.map_coordinates(frame, index, np.float32, order=1, mode="nearest"))
@@ -76,7 +76,7 @@ class Grid:
         moved = ndimage.affine_transform(frame, matrix, offset, None, np.float32, order=1, mode="nearest")
         return np.asarray(moved)
 
-    def derivatives(self, image: Volume, where: Mask) -> Floats:
+    def derivatives(self, image: NDArray[np.floating], where: Mask) -> Floats:
         """Return how an image changes in a mask (n, 6) along i, j, k (per mm) and about them (per radian).
 
         Along an axis of one voxel it does not change.
