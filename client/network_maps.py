@@ -1,13 +1,14 @@
 """Maps of a hospital's own patient by a network that hospitals trained together: no artery is looked for."""
 
 import hashlib
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from shared.files import new_folder
-from shared.imaging.perfusion.files import Read, Request, naming, read_request, write_all
+from shared.imaging.perfusion.files import Progress, Read, Request, naming, read_request, write_all
 from shared.imaging.perfusion.maps import NAMES, UNITS
 from shared.imaging.perfusion.mismatch import Mismatch, mismatch
 from shared.imaging.perfusion.picture import drawn_picture
@@ -20,10 +21,17 @@ from shared.recipes.perfusion_records import brain_of, draw_maps
 RELATIVE = "CBF and CBV are as the maps it learnt from were: relative, unless those were calibrated"
 
 
-def draw_by_network(request: Request, network: Path, out: Path) -> tuple[About, Mismatch | None]:
-    """Write the maps that a network draws of a series, their sidecar and picture into the new folder `out`.
+@dataclass(frozen=True)
+class Drawn:
+    """What a network drew, and what a person should know of it."""
 
-    Returns what the network's file says of itself, and the read-out if it draws Tmax.
+    about: About  # what the network's file says of itself
+    read_out: Mismatch | None  # if it draws Tmax
+    read: Read
+
+
+def draw_by_network(request: Request, network: Path, out: Path, progress: Progress) -> Drawn:
+    """Write the maps that a network draws of a series, their sidecar and picture into the new folder `out`.
 
     Raises:
         CohortError: the series or a mask cannot be read, or shows no brain or bolus.
@@ -32,7 +40,7 @@ def draw_by_network(request: Request, network: Path, out: Path) -> tuple[About, 
     recipe, generator, about = read_network(network, Perfusion.name)
     assert isinstance(recipe, Perfusion)
     with new_folder(out) as partial:
-        read = read_request(request)
+        read = read_request(request, progress)
         scan = _scan(read)
         with naming(request.series):
             brain = brain_of(scan)
@@ -40,9 +48,9 @@ def draw_by_network(request: Request, network: Path, out: Path) -> tuple[About, 
         found = mismatch(maps[Role.TMAX], brain, read.voxel_ml, read.core) if Role.TMAX in maps else None
         told = _told(request, read, network, about, recipe.maps, found)
         words = f"drawn by {about.recipe} {about.variant}, run {about.run[:12]}; no artery was looked for"
-        page = drawn_picture(maps, brain, read.affine, words, request.palette)
+        page = drawn_picture(maps, brain, read.affine, words, request.palette, read.motion)
         write_all(partial, maps, brain, read.affine, told, page)
-    return about, found
+    return Drawn(about, found, read)
 
 
 def _scan(read: Read) -> Scan:
@@ -70,4 +78,5 @@ def _told(
             **about.model_dump(mode="json"),
         },
         "mismatch": None if found is None else mismatch_json(found),
+        **read.told_of_motion,
     }

@@ -2,17 +2,39 @@
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from shared.imaging.perfusion.calibration import Calibration
-    from shared.imaging.perfusion.files import Made, Request
+    from shared.imaging.perfusion.files import Made, Progress, Request
+    from shared.imaging.perfusion.motion import Motion
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+class _Asked(TypedDict):
+    """What the command line gives beside the folder and the network."""
+
+    series: Path
+    tr: float | None
+    te: float | None
+    mask: Path | None
+    core: Path | None
+    align: bool
+    aif: tuple[tuple[int, int, int], ...]
+    skip: int | None
+    method: str
+    limit: float | None
+    operator: str
+    smooth: float
+    kappa: float | None
+    white_matter: Path | None
+    vein: bool
+    colours: str
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,6 +44,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--te", type=float, help="Echo time in seconds, 0.03 say.  [default: of the sidecar]")
 @click.option("--mask", type=_FILE, help="Brain mask (NIfTI).  [default: found in the mean image]")
 @click.option("--core", type=_FILE, help="Infarct core (NIfTI mask), from diffusion; gives the mismatch.")
+@click.option(
+    "--align/--no-align", default=False, show_default=True, help="Take the head's movement away first (rigid)."
+)
 @click.option(
     "--aif", type=int, nargs=3, multiple=True, metavar="I J K", help="Arterial voxel, from 0. Repeatable."
 )
@@ -49,25 +74,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     "--network", type=_FILE, help="Let this network draw the maps: a file of `willis network`. No artery is used."
 )
 @click.option("--colours", type=click.Choice(["rainbow", "uniform"]), default="rainbow", show_default=True)
-def perfusion(
-    series: Path,
-    out: Path,
-    tr: float | None,
-    te: float | None,
-    mask: Path | None,
-    core: Path | None,
-    aif: tuple[tuple[int, int, int], ...],
-    skip: int | None,
-    method: str,
-    limit: float | None,
-    operator: str,
-    smooth: float,
-    kappa: float | None,
-    white_matter: Path | None,
-    vein: bool,
-    network: Path | None,
-    colours: str,
-) -> None:
+def perfusion(out: Path, network: Path | None, **asked: Unpack[_Asked]) -> None:
     """Make perfusion maps of the DSC-MRI series SERIES in the new folder OUT.
 
     Research use only; not for diagnosis.
@@ -90,27 +97,49 @@ def perfusion(
     Examples:
       willis perfusion sub-1_dsc.nii.gz maps
       willis perfusion pwi.nii maps --tr 1.5 --te 0.03 --core core.nii.gz
+      willis perfusion restless.nii.gz maps --align
       willis perfusion pwi.nii drawn --network maps.safetensors
       willis perfusion pwi.nii again --aif 61 80 9 --aif 62 80 9 --method csvd
     """
+    if network is None:
+        _by_artery(_request(asked), out)
+        return
+    if asked["aif"] or asked["kappa"] or asked["white_matter"] or asked["vein"]:
+        raise click.UsageError(
+            "--network looks for no artery: leave --aif, --kappa, --white-matter and --vein out"
+        )
+    _by_network(_request(asked), network, out)
+
+
+def _request(asked: _Asked) -> "Request":
     from shared.imaging.perfusion.deconvolution import Deconvolution, Method, Operator
-    from shared.imaging.perfusion.files import PICTURE, Request, make_maps
+    from shared.imaging.perfusion.files import Request
     from shared.imaging.perfusion.pipeline import Choices
 
-    if network is not None:
-        if aif or kappa or white_matter or vein:
-            raise click.UsageError(
-                "--network looks for no artery: leave --aif, --kappa, --white-matter and --vein out"
-            )
-        return _by_network(Request(series, tr, te, mask, core, palette=colours), network, out)
     choices = Choices(
-        deconvolution=Deconvolution(Method(method), Operator(operator), limit),
-        smoothing_px=smooth,
-        skip=skip,
-        calibration=_calibration(kappa, white_matter, vein),
-        kappa=kappa or 1.0,
+        deconvolution=Deconvolution(Method(asked["method"]), Operator(asked["operator"]), asked["limit"]),
+        smoothing_px=asked["smooth"],
+        skip=asked["skip"],
+        calibration=_calibration(asked["kappa"], asked["white_matter"], asked["vein"]),
+        kappa=asked["kappa"] or 1.0,
     )
-    request = Request(series, tr, te, mask, core, white_matter, aif, choices, colours)
+    return Request(
+        asked["series"],
+        repetition_s=asked["tr"],
+        echo_s=asked["te"],
+        brain=asked["mask"],
+        core=asked["core"],
+        white_matter=asked["white_matter"],
+        artery=asked["aif"],
+        align=asked["align"],
+        choices=choices,
+        palette=asked["colours"],
+    )
+
+
+def _by_artery(request: "Request", out: Path) -> None:
+    from shared.imaging.perfusion.files import PICTURE, make_maps
+
     with _bar() as progress:
         made = make_maps(request, out, progress)
     _tell(made)
@@ -122,7 +151,10 @@ def _by_network(request: "Request", network: Path, out: Path) -> None:
     from shared.imaging.perfusion.files import PICTURE
     from shared.imaging.perfusion.sidecar import DISCLAIMER
 
-    about, found = draw_by_network(request, network, out)
+    with _bar() as progress:
+        drawn = draw_by_network(request, network, out, progress)
+    about, found = drawn.about, drawn.read_out
+    _tell_of_reading(drawn.read.notes, drawn.read.motion)
     click.echo(f"network   {about.recipe} {about.variant}, run {about.run[:12]}")
     click.echo(f"it says   {about.claim} (of itself: compare the file's SHA-256 with the coordinator's ledger)")
     if found is not None:
@@ -147,21 +179,29 @@ def _calibration(kappa: float | None, white_matter: Path | None, vein: bool) -> 
 
 
 @contextmanager
-def _bar() -> "Iterator[Callable[[int, int], None]]":
+def _bar() -> "Iterator[Progress]":
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as display:
-        task = display.add_task("Deconvolving slices", total=None)
-        yield lambda done, total: display.update(task, completed=done, total=total)
+        task = display.add_task("Reading", total=None)
+        yield lambda what, done, total: display.update(task, description=what, completed=done, total=total)
+
+
+def _tell_of_reading(notes: list[str], motion: "Motion | None") -> None:
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    if motion is not None:
+        click.echo(
+            f"movement  at most {motion.largest_mm:.1f} mm and {motion.largest_degrees:.1f} degrees, taken away"
+        )
 
 
 def _tell(made: "Made") -> None:
     from shared.imaging.perfusion.sidecar import DISCLAIMER
 
     study = made.study
-    for note in made.notes:
-        click.echo(f"note: {note}", err=True)
+    _tell_of_reading(made.notes, made.motion)
     frames, fall = study.baseline, 100 * study.baseline.fall
     click.echo(f"baseline  frames {frames.first} to {frames.end - 1}; the bolus takes {fall:.0f} % of the signal")
     click.echo(f"artery    {len(study.voxels)} voxels: {', '.join(str(voxel) for voxel in study.voxels)}")

@@ -44,7 +44,7 @@ def series(tmp_path: Path) -> Path:
 def test_a_network_draws_the_maps_and_the_sidecar_says_what_it_cost(series: Path, tmp_path: Path) -> None:
     file = network(tmp_path / "n.safetensors", {})
     mask = file_of(tmp_path / "site", "sub-1", Role.BRAIN)
-    outcome = willis("perfusion", series, tmp_path / "out", "--network", file, "--mask", mask)
+    outcome = willis("perfusion", series, tmp_path / "out", "--network", file, "--mask", mask, "--align")
     assert outcome.status == 0, outcome
     brain = nifti.read(mask)[0] > 0
     for role in (Role.CBF, Role.CBV, Role.MTT, Role.TMAX, Role.TTP):
@@ -57,6 +57,7 @@ def test_a_network_draws_the_maps_and_the_sidecar_says_what_it_cost(series: Path
     assert told["network"]["claim"] == CLAIM
     assert len(told["network"]["sha256"]) == 64
     assert told["mismatch"]["core_ml"] is None
+    assert told["alignment"]["largest_translation_mm"] >= 0
     assert CLAIM in " ".join(outcome.said)
     assert outcome.said[-2] == told["disclaimer"] == "Research use only; not for diagnosis."
     assert (tmp_path / "out" / "report.png").stat().st_size > 0

@@ -10,8 +10,10 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from shared.imaging import nifti
+from shared.imaging.perfusion.rigid import STILL, Pose
 from shared.imaging.series import sidecar, write_series
 from tests.commands import Outcome, willis
+from tests.moving_head import EDGES, FRAMES, MovingHead
 from tests.perfusion import LATE, MM, Head, labels_of
 
 MAPS = {"cbf", "cbv", "mtt", "tmax", "ttp", "brain"}
@@ -208,3 +210,16 @@ def test_a_leak_is_warned_of(frames: NDArray[np.float32], tmp_path: Path) -> Non
     done = willis("perfusion", written(tmp_path, tumour), tmp_path / "maps")
     assert done.status == 0
     assert any("tracer seems to leak in" in line for line in done.complained)
+
+
+def test_movement_is_taken_away_if_that_is_asked_and_told(made: tuple[Outcome, Path], tmp_path: Path) -> None:
+    moved = MovingHead([STILL] * 30 + [Pose.small(np.array([0, 4.0, 0, 0, 0, 0]))] * (FRAMES - 30)).series()
+    path = tmp_path / "moved.nii.gz"
+    write_series(path, moved, np.diag([*EDGES, 1.0]), Head().timing)
+    done = willis("perfusion", path, tmp_path / "maps", "--align")
+    assert done.status == 0, done
+    assert any(line.startswith("movement  at most ") for line in done.said)
+    told = json.loads((tmp_path / "maps" / "perfusion.json").read_text())["alignment"]
+    assert told["largest_translation_mm"] == pytest.approx(4, abs=0.5)
+    assert len(told["translations_mm_and_rotations_degrees"]) == FRAMES
+    assert json.loads((made[1] / "perfusion.json").read_text())["alignment"] is None

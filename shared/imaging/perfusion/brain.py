@@ -4,12 +4,31 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from shared.errors import CohortError
+from shared.errors import CohortError, UsageError
 from shared.imaging.scan import Volume
 
 _BINS = 256
 _CROSS = ndimage.generate_binary_structure(2, 1)[:, :, None]  # within an axial slice
 _LEAST = 0.01  # of the image: less is no brain
+
+
+def brain_in(image: Volume, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """Return the brain (i, j, k): the mask that is given, or found in the mean image of a series.
+
+    Raises:
+        CohortError: none is found.
+        UsageError: the mask is empty.
+    """
+    if mask is None:
+        return brain_mask(image)
+    if not mask.any():
+        raise UsageError("the brain mask is empty; give one of this series, or none to have it found")
+    return mask
+
+
+def mean_image(series: NDArray[np.floating]) -> Volume:
+    """Return the mean (i, j, k) of a series' frames (i, j, k, t) after the first, which is often too bright."""
+    return np.asarray(series[..., 1:].mean(axis=3, dtype=np.float32))
 
 
 def brain_mask(image: Volume) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -17,6 +17,8 @@ from shared.imaging.orientation import to_ras
 from shared.imaging.perfusion.calibration import Calibration
 from shared.imaging.perfusion.maps import UNITS
 from shared.imaging.perfusion.mismatch import Mismatch
+from shared.imaging.perfusion.motion import Motion
+from shared.imaging.perfusion.motion_panel import HEIGHT, show_motion
 from shared.imaging.perfusion.pipeline import Choices, Study
 from shared.imaging.perfusion.sidecar import DISCLAIMER
 from shared.imaging.scan import Role, Volume
@@ -36,7 +38,12 @@ _MARK = "#ff2fb9"
 
 
 def picture(
-    study: Study, affine: NDArray[np.float64], choices: Choices, read_out: Mismatch, palette: str = "rainbow"
+    study: Study,
+    affine: NDArray[np.float64],
+    choices: Choices,
+    read_out: Mismatch,
+    palette: str = "rainbow",
+    motion: Motion | None = None,
 ) -> bytes:
     """Return a PNG of a study; axial slices, the patient's right on the picture's left.
 
@@ -46,13 +53,13 @@ def picture(
         choices: what was chosen.
         read_out: volumes of late tissue.
         palette: one of `COLOURS`.
+        motion: that was taken away, if any.
     """
     brain = to_ras(study.brain, affine) > 0
     shown = _shown(brain)
-    figure = Figure(figsize=(11.0, 3.0 + len(UNITS) * 9.5 / shown.ratio), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.6, len(UNITS) * 9.5 / shown.ratio))[
-        :, 0
-    ]
+    figure, (upper, *between, lower) = _strips(2.6, *_strip_of(motion), len(UNITS) * 9.5 / shown.ratio, room=0.4)
+    if motion is not None:
+        show_motion(between[0], motion, affine)
     places, curve, words = upper.subplots(1, 3, width_ratios=(1, 1.6, 1.1))
     _show_places(places, study, affine)
     _show_curve(curve, study)
@@ -72,18 +79,31 @@ def drawn_picture(
     affine: NDArray[np.float64],
     words: str,
     palette: str = "rainbow",
+    motion: Motion | None = None,
 ) -> bytes:
     """Return a PNG of maps (i, j, k) that a network drew, in the same windows, with what is to be said of them."""
     upright = to_ras(brain, affine) > 0
     shown = _shown(upright)
-    height = len(maps) * 9.5 / shown.ratio
-    figure = Figure(figsize=(11.0, 1.2 + height), layout="constrained")
-    axes = figure.subplots(len(maps), 1, squeeze=False)[:, 0]
+    figure, (*above, lower) = _strips(*_strip_of(motion), len(maps) * 9.5 / shown.ratio, room=1.2)
+    if motion is not None:
+        show_motion(above[0], motion, affine)
+    axes = lower.subplots(len(maps), 1, squeeze=False)[:, 0]
     for ax, (role, values) in zip(axes, maps.items(), strict=True):
         _show_map(ax, role, to_ras(values, affine), upright, shown, COLOURS[palette], relative=False)
     _number(axes[-1], shown)
     axes[0].set_title(words, fontsize=8.5, loc="left")
     return _png(figure)
+
+
+def _strip_of(motion: Motion | None) -> tuple[float, ...]:
+    """Return the height of the strip on movement, in inches, if there is one."""
+    return () if motion is None else (HEIGHT,)
+
+
+def _strips(*heights: float, room: float) -> tuple[Figure, list[SubFigure]]:
+    """Return a page of strips one above the other, in inches, with some room for headings."""
+    figure = Figure(figsize=(11.0, room + sum(heights)), layout="constrained")
+    return figure, list(figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0])
 
 
 def _png(figure: Figure) -> bytes:

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from shared.errors import UsageError
 from shared.imaging.perfusion.artery import Voxel, find_artery, find_vein, given_artery, saturated
 from shared.imaging.perfusion.baseline import Baseline, find_baseline
 from shared.imaging.perfusion.blood import BLOOD, Blood
-from shared.imaging.perfusion.brain import brain_mask
+from shared.imaging.perfusion.brain import brain_in, mean_image
 from shared.imaging.perfusion.calibration import Calibration, vein_scale, white_matter_scale
 from shared.imaging.perfusion.deconvolution import Deconvolution
 from shared.imaging.perfusion.leakage import leaking
@@ -87,10 +86,8 @@ def study_series(
         UsageError: a given voxel or mask does not fit.
     """
     choices, given = choices or Choices(), given or Given()
-    image = voxels[..., 1:].mean(axis=3, dtype=np.float32)
-    brain = brain_mask(image) if given.brain is None else given.brain
-    if not brain.any():
-        raise UsageError("the brain mask is empty; give one of this series, or none to have it found")
+    image = mean_image(voxels)
+    brain = brain_in(image, given.brain)
     signal = voxels[brain]
     baseline = find_baseline(signal.mean(axis=0, dtype=np.float64), choices.skip)
     noise = noise_of(signal, baseline)
