@@ -61,7 +61,8 @@ def coordinator_of(remote: Remote) -> str:
         ServiceError: the service fails.
     """
     lines = next(remote.events(0, 1, within=_SECONDS), [])
-    return founding([Log(remote.host).follow(line) for line in lines]).public_key
+    events = [Log(remote.host).follow(line) for line in lines]
+    return founding(events, f"{remote.host}: its ledger").public_key
 
 
 def observe(remote: Remote, kept: Checkpoint | None, key: str, out: Path) -> Checkpoint:

@@ -92,7 +92,7 @@ class _Following:
     @property
     def key(self) -> str:
         """The coordinator's key; "" before anything is held."""
-        return founding(self.events).public_key if self.events else ""
+        return founding(self.events, f"{self._folder}: this ledger").public_key if self.events else ""
 
     def resume(self, size: int) -> None:
         """Take in what an unfinished fetch has left, up to `size` entries in all; what is damaged is dropped."""

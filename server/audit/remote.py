@@ -163,8 +163,8 @@ class Remote:
                 request = pb.DownloadDatasetRequest(manifest=manifest, file=file, offset=offset)
                 for number, message in enumerate(self._stream("DownloadDataset", request)):
                     size = message.size if number == 0 else size
-                    if not message.data and offset != size:
-                        break  # without end, if it were waited for
+                    if not message.data and (number or offset != size):
+                        break  # without end, if it were waited for; the first tells the size of an empty file
                     offset += len(message.data)
                     if offset > size:
                         break

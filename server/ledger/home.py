@@ -84,9 +84,9 @@ class Home:
             LedgerError: the ledger is missing, damaged, or of another key.
         """
         ledger = self.open_ledger()
-        first = founding(ledger.events) if ledger.events else None
         ledger.close()
-        if first is None or first.public_key != self.identity.public_key:
+        first = founding(ledger.events, str(self.ledger_file))
+        if first.public_key != self.identity.public_key:
             raise LedgerError(f"{self.ledger_file}: not the ledger of {self.key_file}; restore both from one copy")
         return first
 

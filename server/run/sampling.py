@@ -99,6 +99,6 @@ def check_said(run_dir: Path, run: Run, *, unsafe: bool) -> None:
 def _check_worth(run_dir: Path, worse_than_public: str, *, insisted: bool) -> None:
     if worse_than_public and not insisted:
         raise PublicationRefused(
-            f"{run_dir}: worth less than the free public simulator ({worse_than_public}), so publishing it "
-            "spends trust for nothing; say --publish-anyway, or use the recipe's default variant"
+            f"{run_dir}: not known to be worth more than what is free and public ({worse_than_public}), so "
+            "publishing it spends trust for nothing; say --publish-anyway, or use the recipe's default variant"
         )

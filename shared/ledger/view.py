@@ -133,15 +133,15 @@ def stewards_in_office(events: Iterable[Event]) -> dict[str, str]:
     return found
 
 
-def founding(events: Sequence[SignedEvent]) -> Federation:
+def founding(events: Sequence[SignedEvent], where: str = "this ledger") -> Federation:
     """Return what a ledger's first entry says: whose it is, and on what terms.
 
     Raises:
-        LedgerError: it is not a federation's.
+        LedgerError: it is not a federation's; names `where`.
     """
     first = events[0].event if events else None
     if not isinstance(first, Federation):
-        raise LedgerError("this ledger does not begin with its federation; restore it from a copy")
+        raise LedgerError(f"{where} does not begin with its federation; restore it from a copy")
     return first
 
 

@@ -107,7 +107,7 @@ class GaussianSum:
             if held and held + size > _CHUNK:
                 joined.append([])
                 held = 0
-            joined[-1].append(total.new_zeros(size) if part is None else part.reshape(-1))
+            joined[-1].append(total.new_zeros(size) if part is None else part.reshape(size))
             held += size
         flat = (some[0] if len(some) == 1 else torch.cat(some) for some in joined if some)
         return [piece for one in flat for piece in _pieces(one)]

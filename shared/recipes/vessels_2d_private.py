@@ -154,10 +154,12 @@ class VesselsPrivate(Recipe):
         if is_moving:
             self._move(model, optimizer)
         pool.rounds += 1
-        if int(pool.rounds) == moving:
-            self._stand_still(model, seed, progress)
-        elif not is_moving:
+        if not is_moving:
             average_heads(_head(model, "chooser"), _head(model, "head"), int(pool.rounds) - moving)
+        elif last:  # it never stood still: the head as it is has to choose
+            _head(model, "chooser").load_state_dict(_head(model, "head").state_dict())
+        elif int(pool.rounds) == moving:
+            self._stand_still(model, seed, progress)
 
     def _stand_still(self, model: nn.ModuleDict, seed: int, progress: Progress) -> None:
         """Begin anew with a pool of what is now drawn, and a head that sees it whitened."""

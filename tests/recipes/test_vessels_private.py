@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from shared.imaging.scan import Role
 from shared.imaging.vessel_statistics import STATISTICS_DIM, patch_histograms
 from shared.models.simulator_gan import ParameterDistribution
+from shared.optimizer_state import load_state, save_state
 from shared.phantoms.vessels import NAMES
 from shared.recipes.base import sent_by_sites, sent_to_sites
 from shared.recipes.catalogue import load
@@ -41,8 +42,8 @@ class Federation:
         self.weight = dict(self.model.named_parameters())["head.weight"].data
         self.optimizer = self.recipe.coordinator_optimizer(self.model)
 
-    def coordinate(self, seed: int) -> None:
-        self.recipe.coordinate(self.model, self.optimizer, seed, False, lambda *step: None)
+    def coordinate(self, seed: int, *, last: bool = False) -> None:
+        self.recipe.coordinate(self.model, self.optimizer, seed, last, lambda *step: None)
 
 
 def _free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +132,39 @@ def test_the_last_rounds_begin_with_a_critic_that_takes_all_for_real_and_sees_wh
     assert not federation.weight.any()
     assert not features[:, kept:].any()
     torch.testing.assert_close(torch.cov(features[:, :kept].T), 2.5**2 * torch.eye(kept), atol=1e-2, rtol=0)
+
+
+def test_the_last_critic_chooses_in_a_run_whose_distribution_never_stands_still(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _free(monkeypatch)
+    federation.pool.rounds.fill_(federation.recipe.schedule.moving - 1)
+    federation.weight.fill_(0.1)
+    federation.coordinate(0, last=True)
+    head, chooser = (federation.model[name].state_dict() for name in ("head", "chooser"))
+    assert head["weight"].all()
+    assert all(torch.equal(chooser[name], value) for name, value in head.items())
+
+
+def test_a_run_resumed_in_any_round_goes_on_to_the_same_bytes(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new head, its axes and the average lie in the checkpoint."""
+    resumed = Federation(federation.recipe)
+    federation.pool.rounds.fill_(federation.recipe.schedule.moving - 2)
+    resumed.model.load_state_dict(federation.model.state_dict())
+    for round_ in range(4):
+        for one in (federation, resumed):
+            _free(monkeypatch)  # the same phantoms for both
+            one.weight.add_(0.01 * (round_ + 1))
+            one.coordinate(round_)
+        kept, state = save_state(resumed.optimizer), resumed.model.state_dict()
+        resumed = Federation(federation.recipe)
+        resumed.model.load_state_dict(state)
+        load_state(resumed.optimizer, kept)
+        for name, value in federation.model.state_dict().items():
+            assert torch.equal(value, resumed.model.state_dict()[name]), (round_, name)
+    assert federation.model["chooser"].get_parameter("weight").any()
 
 
 def test_patches_that_the_average_critic_takes_for_phantoms_are_turned_down(federation: Federation) -> None:

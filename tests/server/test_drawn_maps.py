@@ -66,8 +66,15 @@ def collapse(network: nn.Module) -> None:
             parameter.zero_()
 
 
-def test_an_untrained_and_a_collapsed_network_are_refused(judged: Callable[..., Check]) -> None:
-    for check in (judged(), judged(collapse)):
+def burst(network: nn.Module) -> None:
+    """Leave weights that are finite, and what is drawn with them not a number."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(1e38)
+
+
+def test_an_untrained_a_collapsed_and_a_burst_network_are_refused(judged: Callable[..., Check]) -> None:
+    for check in (judged(), judged(collapse), judged(burst)):
         assert not check.passed
         assert check.words.endswith("train again")
     assert "correlation with the truth of 1 public phantoms 0.00" in judged(collapse).words

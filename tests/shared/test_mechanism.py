@@ -123,6 +123,14 @@ def test_a_sum_of_many_tensors_is_each_one_cut_to_whole_units_by_itself(monkeypa
         assert np.array_equal(total.numpy(), 0 * units if n == 3 else 2 * units)
 
 
+@pytest.mark.parametrize("shapes", [[(3,), (2,)], [(5,), (0,)], [(1,), (3,)], [(2,), (1,)], [(2,), (3,), (0,)]])
+def test_a_vector_of_other_shapes_is_refused_and_nothing_of_it_is_added(shapes: list[tuple[int, ...]]) -> None:
+    door = GaussianSum([torch.zeros(2), torch.zeros(3)], 1.0, 1.0, SystemRandomness())
+    with pytest.raises((RuntimeError, ValueError), match=r"shape|longer"):
+        door.add([torch.ones(shape) for shape in shapes])
+    assert not any(total.any() for total in door._sum)
+
+
 def test_clipping_keeps_the_direction_and_leaves_small_vectors_alone() -> None:
     small, large = [torch.tensor([0.3, 0.4])], [torch.tensor([30.0, 40.0])]
     for given_, expected in ((small, [0.3, 0.4]), (large, [0.6, 0.8])):

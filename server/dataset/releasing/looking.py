@@ -50,7 +50,7 @@ def look(path: Path) -> Looked:
         return Looked(candidate, f"a trained network of {about.recipe}", "", about.claim, (), {})
     lines = read_lines(path)
     events = parse(lines, str(path))
-    key = founding(events).public_key
+    key = founding(events, f"{path}: its ledger").public_key
     candidate.check_seal(key)
     runs, seen = views(events), view(events, candidate.run)
     signed = check_checkpoint(lines, read_checkpoint(path / CHECKPOINT), key)

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from server.audit import mirror
 from server.audit.command import audit
 from server.audit.datasets import fetch_datasets
-from server.audit.kept import EVIDENCE, Contradicted, alone
+from server.audit.kept import EVIDENCE, Contradicted, alone, coordinator_of
 from server.audit.mirror import INCOMING, Fetched, fetch_ledger
 from server.audit.remote import Remote, ServiceAway, ServiceError
 from server.audit.reports import fetch_reports
@@ -27,7 +27,8 @@ from shared.canonical import digest
 from shared.errors import LedgerError, ProtocolError, UsageError, WillisError
 from shared.files import write_durably
 from shared.ledger.checkpoint import Checkpoint
-from shared.ledger.log import SignedEvent
+from shared.ledger.events import Enrol
+from shared.ledger.log import SignedEvent, line
 from shared.ledger.view import head_of, lines_of
 from tests.server.audit_service.serving import Party, append
 from tests.server.ledgers import COORDINATOR, RUN_ID, SITES, Story, cosigned, identity, signed_all
@@ -265,19 +266,20 @@ def test_a_download_goes_on_where_it_was_broken_off(
     assert sum(came) <= size + (tries - 1) * seal  # which comes again each time; nothing else does
 
 
+@pytest.mark.parametrize(("size", "why"), [(100, "not of the size"), (0, "SHA256SUMS is not the one released")])
 def test_empty_pieces_without_end_are_refused(
-    party: Party, run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    party: Party, run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, why: str
 ) -> None:
     def empty(
         self: Servicer, request: pb.DownloadDatasetRequest, context: grpc.ServicerContext
     ) -> Iterator[Message]:
         while True:
-            yield pb.DownloadDatasetResponse(size=100)
+            yield pb.DownloadDatasetResponse(size=size)
 
     monkeypatch.setattr(Servicer, "DownloadDataset", empty)
     with party.serving(run_dir) as host, party.remote(host) as remote:
         ledger = fetch_ledger(remote, tmp_path, None, silent)
-        with pytest.raises(ServiceError, match="not of the size"):
+        with pytest.raises(WillisError, match=why):
             fetch_datasets(remote, tmp_path, ledger, silent)
 
 
@@ -389,3 +391,16 @@ def test_a_mirror_that_was_edited_is_refused(party: Party, host: str, tmp_path: 
     write_durably(tmp_path / "ledger" / LINES, jsonl([*lines[:-1], lines[-1].replace(b"release", b"rumours")]))
     with pytest.raises(WillisError):
         fetched(party, host, tmp_path)
+
+
+def test_a_service_whose_ledger_begins_with_something_else_is_named(
+    party: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrolled = next(entry for entry in signed_all(Story().events()) if isinstance(entry.event, Enrol))
+    for lines in ([line(0, enrolled)], []):
+        monkeypatch.setattr(Remote, "events", lambda *_, lines=lines, **__: iter([lines]))
+        with (
+            party.remote("elsewhere:1") as remote,
+            pytest.raises(LedgerError, match="elsewhere:1: its ledger does not begin with its federation"),
+        ):
+            coordinator_of(remote)
