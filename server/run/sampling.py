@@ -100,5 +100,5 @@ def _check_worth(run_dir: Path, worse_than_public: str, *, insisted: bool) -> No
     if worse_than_public and not insisted:
         raise PublicationRefused(
             f"{run_dir}: not known to be worth more than what is free and public ({worse_than_public}), so "
-            "publishing it spends trust for nothing; say --publish-anyway, or use the recipe's default variant"
+            "publishing it spends trust for nothing; say --publish-anyway, or take another variant"
         )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from shared.device import device
 from shared.imaging.scan import Role
 from shared.ledger.events import Check
 from shared.recipes.network_file import read_network
@@ -28,6 +29,7 @@ def maps_follow(file: Path) -> Check:
     """Check that a perfusion network's file draws what is there, better than a constant by `LEAST`."""
     recipe, generator, _ = read_network(file, Perfusion.name)
     assert isinstance(recipe, Perfusion)
+    generator.to(device())
     found: dict[Role, list[float]] = {role: [] for role in recipe.maps}
     for case in recipe.cases(CASES, _SEED):
         drawn = draw_maps(generator, case, recipe.edge, recipe.maps)
