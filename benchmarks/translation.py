@@ -5,9 +5,9 @@ backward pass over them, one move of the optimiser. Private: `PatientOptimizer` 
 clipped gradient a patient over both networks. Between them stands what no mechanism can go below: the same
 passes patient by patient, unclipped, without noise. Records are random: times do not depend on what is in them.
 
-That floor is most of the cost. On a busy machine of two cores, CPU time over plain, the private step was 1.24
-(pix2pix), 1.36 (spade) and 1.19 (cyclegan), of which the passes alone were 1.18, 1.27 and 1.18: 24 slices at
-once share what six times 4 do not.
+On two idle cores, CPU time over plain, the private step was 1.10 (pix2pix), 1.08 (spade) and 1.09 (cyclegan), of
+which the passes alone were 1.02, 1.04 and 1.08: 24 slices at once share what six times 4 do not. On a busy machine
+they share more, and the ratios were 1.24, 1.36 and 1.19.
 """
 
 import warnings
